@@ -1,0 +1,2 @@
+drop schema staging_balldontlie cascade;
+drop schema staging_odds_api cascade;
