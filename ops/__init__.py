@@ -1,0 +1,1 @@
+"""What runs Linekeeper: settings, clock, warehouse, ledger and transformations."""
