@@ -1,0 +1,28 @@
+{% macro claim_loads(source_schemas) %}
+    {%- if not is_incremental() %}
+    delete from ops.model_loads
+    where model_name = '{{ this.identifier }}';
+    {%- endif %}
+    insert into ops.model_loads (model_name, source_schema, load_id)
+    {%- for source_schema in source_schemas %}
+    select
+        '{{ this.identifier }}' as model_name,
+        '{{ source_schema }}' as source_schema,
+        loads.load_id
+    from {{ source_schema }}._dlt_loads as loads
+    where
+        loads.status = 0
+        and not exists (
+            select
+            from ops.model_loads as claimed
+            where
+                claimed.model_name = '{{ this.identifier }}'
+                and claimed.source_schema = '{{ source_schema }}'
+                and claimed.load_id = loads.load_id
+        )
+    {%- if not loop.last %}
+    union all
+    {%- endif %}
+    {%- endfor %}
+    on conflict do nothing
+{% endmacro %}

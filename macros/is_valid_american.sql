@@ -1,0 +1,3 @@
+{% macro is_valid_american(price) -%}
+    coalesce(abs({{ price }}) >= 100, false)
+{%- endmacro %}
