@@ -1,0 +1,159 @@
+"""What a source hands over for landing, and what went wrong on the way.
+
+A request that fails does not lose the others: it becomes a dead letter, its error
+is kept, the rest lands, and ``Landing.raise_failures`` fails the task afterwards.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from itertools import chain, islice
+from typing import Any
+
+import dlt
+import structlog
+from dlt.extract import DltResource, DltSource
+
+from extract.client import Answer, ApiClient, Fetched
+from extract.payloads import Response, landing_tables
+from extract.records import (
+    AuthenticationError,
+    EventNotFound,
+    ExtractError,
+    Ledger,
+    QuotaExhausted,
+    TierLimit,
+)
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(slots=True)
+class Problems:
+    """What went wrong in one extraction; it fills while the extraction is landed.
+
+    Attributes:
+        failures: what makes the task fail in the end.
+        limits: what the plan of the key does not include: to be said once, no failure.
+    """
+
+    failures: list[ExtractError] = field(default_factory=list)
+    limits: list[TierLimit] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class Extraction:
+    """A lazy dlt source and its problems; ``landing.land`` runs it, once.
+
+    Attributes:
+        source: one resource an endpoint; yields Arrow tables of the landing tables.
+        problems: empty until the source has been run.
+    """
+
+    source: DltSource
+    problems: Problems
+
+
+class Asker:
+    """Asks for one extraction: collects failures, and stops where asking is in vain."""
+
+    def __init__(self, client: ApiClient, problems: Problems) -> None:
+        self.client = client
+        self.problems = problems
+        self.is_stopped = False
+
+    def ask(
+        self,
+        endpoint: str,
+        path: str,
+        params: Mapping[str, Any],
+        unwrap: Callable[[Any], Answer],
+    ) -> Fetched | None:
+        """The response, or None if it failed; the failure has then been kept.
+
+        After a refused key, an exhausted quota or a limit of the plan nothing more is
+        asked. An event that has ended between two requests is no failure.
+        """
+        if self.is_stopped:
+            return None
+        try:
+            return self.client.get(endpoint, path, params, unwrap)
+        except EventNotFound as gone:
+            log.info("event_gone", source=self.client.source, path=path, error=str(gone))
+        except ExtractError as failure:
+            self.fail(failure, endpoint, path, params)
+        return None
+
+    def fail(self, failure: ExtractError, endpoint: str, path: str, params: Mapping[str, Any]) -> None:
+        """Keep a failure; a request that may be worth replaying is a dead letter."""
+        self.problems.failures.append(failure)
+        if isinstance(failure, (AuthenticationError, QuotaExhausted, TierLimit)):
+            self.is_stopped = True
+        else:
+            self.client.ledger.dead_letter(self.client.dead_request(endpoint, path, params, failure))
+
+    def limit(self, limit: TierLimit) -> None:
+        """Keep a limit of the plan, the same one once."""
+        if str(limit) not in map(str, self.problems.limits):
+            self.problems.limits.append(limit)
+
+
+def extraction(
+    name: str,
+    endpoints: Mapping[str, Iterator[Response]],
+    problems: Problems,
+    ledger: Ledger,
+    *,
+    batch: int = 1,
+) -> Extraction:
+    """A dlt source with one resource an endpoint, over responses as they come.
+
+    Args:
+        name: ``odds_api`` or ``balldontlie``.
+        endpoints: the responses of each, asked for only when the source runs.
+        problems: where the iterators keep what went wrong.
+        ledger: receives the dead letters of elements.
+        batch: responses converted to one Arrow table; the most held in memory.
+    """
+
+    def resource(endpoint: str, responses: Iterator[Response]) -> DltResource:
+        def rows() -> Iterator[Any]:
+            while gathered := list(islice(responses, batch)):
+                for table_name, table in landing_tables(name, gathered, ledger):
+                    yield dlt.mark.with_table_name(table, table_name)
+
+        return dlt.resource(rows, name=endpoint, write_disposition="append")
+
+    def resources() -> Iterator[DltResource]:
+        for endpoint, responses in endpoints.items():
+            yield resource(endpoint, responses)
+
+    return Extraction(dlt.source(resources, name=name)(), problems)
+
+
+def in_chunks(
+    name: str,
+    endpoint: str,
+    responses: Iterator[Response],
+    problems: Problems,
+    ledger: Ledger,
+    *,
+    size: int,
+) -> Iterator[Extraction]:
+    """Extractions of at most ``size`` responses each, so that each is a load of its own.
+
+    A long walk can then be stopped and resumed. Land each before asking for the
+    next. Each carries the problems found since the one before it; if the last
+    requests all failed, a last extraction without rows carries their problems.
+    """
+    while True:
+        first = next(responses, None)
+        if first is None:
+            break
+        chunk = chain([first], islice(responses, size - 1))
+        yield extraction(name, {endpoint: chunk}, problems, ledger)
+        problems.failures.clear()
+        problems.limits.clear()
+    if problems.failures or problems.limits:
+        yield extraction(name, {endpoint: iter(())}, problems, ledger)

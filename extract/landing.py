@@ -1,0 +1,267 @@
+"""The one place that names a dlt destination and a dataset.
+
+``land`` runs one extraction as one dlt load package: its rows become visible together,
+when ``_dlt_loads`` says status 0. The landing tables are made by the migrations; dlt
+finds them and only adds rows. That is why dlt gets no type hints here: ``COPY`` writes
+JSON text into a ``jsonb`` column by itself, and hints that differ from the Arrow schema
+would be warned about for every table.
+
+Each run gets a working directory of its own: a package left behind by a failed run
+would otherwise be loaded by the next one *in place of* what it extracts.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from bisect import bisect_right
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+from urllib.parse import quote, unquote, urlsplit
+
+import dlt
+import psycopg2
+import structlog
+from dlt.common.pipeline import LoadInfo
+from psycopg2 import sql
+
+from extract.extraction import Extraction
+from extract.records import ExtractError, LandingError, TierLimit
+
+log = structlog.get_logger(__name__)
+
+_DATASETS = {"odds_api": "staging_odds_api", "balldontlie": "staging_balldontlie"}
+
+
+@dataclass(frozen=True, slots=True)
+class Landing:
+    """What one load brought.
+
+    Attributes:
+        source: ``odds_api`` or ``balldontlie``.
+        load_id: the ``_dlt_load_id`` of its rows; None if there was nothing to load.
+        rows: rows by landing table.
+        failures: requests and files that failed; what came besides has landed.
+        limits: what the plan of the key does not include; no failure.
+    """
+
+    source: str
+    load_id: str | None
+    rows: dict[str, int] = field(default_factory=dict)
+    failures: tuple[ExtractError, ...] = ()
+    limits: tuple[TierLimit, ...] = ()
+
+    def raise_failures(self) -> None:
+        """Raise what failed, if anything did; call it when the rest has been used.
+
+        Raises:
+            ExtractError: the failure itself, or one whose message names them all.
+        """
+        messages = list(dict.fromkeys(str(failure) for failure in self.failures))
+        if len(messages) == 1:
+            raise self.failures[0]
+        if messages:
+            raise ExtractError(f"{len(messages)} requests failed: {'; '.join(messages)}")
+
+
+def land(dsn: str, extraction: Extraction) -> Landing:
+    """Run an extraction and load its rows, all of them or, visibly, none.
+
+    Args:
+        dsn: ``postgresql://user:password@host:port/database``; dlt wants a host and a
+            password that is not empty.
+        extraction: from ``odds_api``, ``balldontlie`` or ``history``; it is used up.
+
+    Raises:
+        LandingError: the warehouse cannot be reached or written to, or has no landing
+            tables. No password is in it.
+    """
+    source = extraction.source.name
+    dataset = _DATASETS[source]
+    _check_tables(dsn, dataset)
+    _configure()
+    with tempfile.TemporaryDirectory(prefix="linekeeper-") as directory:
+        problem: str | None = None
+        info: LoadInfo | None = None
+        rows: dict[str, int] = {}
+        try:
+            pipeline = dlt.pipeline(
+                pipeline_name=source,
+                pipelines_dir=directory,
+                destination=dlt.destinations.postgres(dsn, create_indexes=False),
+                dataset_name=dataset,
+            )
+            info = pipeline.run(extraction.source)
+            info.raise_on_failed_jobs()
+            rows = _rows_of(pipeline)
+        except Exception as error:
+            problem = _innermost(error)
+        if problem is not None:
+            raise LandingError(_without_password(f"landing in {dataset} failed: {problem}", dsn))
+    load_ids = info.loads_ids if info is not None and rows else []
+    landing = Landing(
+        source=source,
+        load_id=load_ids[0] if load_ids else None,
+        rows=rows,
+        failures=tuple(extraction.problems.failures),
+        limits=tuple(extraction.problems.limits),
+    )
+    log.info(
+        "landed",
+        source=source,
+        load_id=landing.load_id,
+        rows=landing.rows,
+        failures=len(landing.failures),
+    )
+    return landing
+
+
+def landed_responses(dsn: str) -> Callable[[str, str, datetime | None], bool]:
+    """Tells whether a response is in the warehouse: source, hash, and when it was captured.
+
+    Without a time (a file that does not say when) the hash decides alone. Each source
+    is read when it is first asked about; what lands afterwards is not seen. Meant for
+    ``history.recorded``.
+    """
+    known: dict[str, dict[str, set[datetime]]] = {}
+
+    def is_landed(source: str, response_hash: str, captured_at: datetime | None) -> bool:
+        if source not in known:
+            known[source] = _captures(dsn, source)
+        instants = known[source].get(response_hash, set())
+        return bool(instants) if captured_at is None else captured_at in instants
+
+    return is_landed
+
+
+def _captures(dsn: str, source: str) -> dict[str, set[datetime]]:
+    """The instants at which each response that has landed was captured, by its hash."""
+    captures: dict[str, set[datetime]] = {}
+    with _connected(dsn) as cursor:
+        cursor.execute(
+            _on_landed(
+                "select response_hash, captured_at from {responses}"
+                " join {loads} on load_id = _dlt_load_id and status = 0",
+                source,
+            )
+        )
+        for response_hash, captured_at in cursor:
+            captures.setdefault(response_hash, set()).add(captured_at)
+    return captures
+
+
+def landed_snapshots(
+    dsn: str,
+    *,
+    sport: str,
+    endpoint: str = "historical_odds",
+    markets: str | None = None,
+    regions: str | None = None,
+    bookmakers: str | None = None,
+) -> Callable[[datetime], bool]:
+    """Tells whether the historical snapshot that would answer a date is here already.
+
+    A snapshot answers the dates from its own time until the next one's, and the date
+    it was asked for. ``markets``, ``regions`` and ``bookmakers`` are as sent: sorted,
+    joined by commas; a snapshot asked with others does not count. Meant for
+    ``odds_api.odds_api_historical``; what lands after this call is not seen.
+    """
+    with _connected(dsn) as cursor:
+        cursor.execute(
+            _on_landed(
+                "select captured_at, (params ->> 'next_timestamp')::timestamptz,"
+                " (params ->> 'date')::timestamptz from {responses}"
+                " join {loads} on load_id = _dlt_load_id and status = 0"
+                " where endpoint = %s and sport_key = %s"
+                " and (markets_asked, regions_asked, bookmakers_asked)"
+                " is not distinct from (%s, %s, %s)"
+                " order by captured_at",
+                "odds_api",
+            ),
+            (endpoint, sport, markets, regions, bookmakers),
+        )
+        snapshots = cursor.fetchall()
+    starts = [captured_at for captured_at, _, _ in snapshots]
+    asked = {date for _, _, date in snapshots if date is not None}
+
+    def is_landed(date: datetime) -> bool:
+        if date in asked:
+            return True
+        latest = bisect_right(starts, date) - 1
+        if latest < 0:
+            return False
+        following = snapshots[latest][1]
+        return following is not None and date < following
+
+    return is_landed
+
+
+def _rows_of(pipeline: dlt.Pipeline) -> dict[str, int]:
+    trace = pipeline.last_trace
+    normalized = trace.last_normalize_info if trace is not None else None
+    counts = normalized.row_counts if normalized is not None else {}
+    return {table: count for table, count in counts.items() if not table.startswith("_dlt")}
+
+
+def _configure() -> None:
+    """Settings of dlt; an environment variable of dlt's own wins over each of them."""
+    dlt.config["runtime.dlthub_telemetry"] = False
+    # What goes wrong is raised here as a LandingError, without dlt's stack traces.
+    dlt.config["runtime.log_level"] = "CRITICAL"
+    dlt.config["normalize.parquet_normalizer.add_dlt_load_id"] = True
+    dlt.config["normalize.parquet_normalizer.add_dlt_id"] = True
+    dlt.config["extract.next_item_mode"] = "fifo"
+
+
+def _on_landed(query: str, source: str) -> sql.Composed:
+    dataset = _DATASETS[source]
+    return sql.SQL(query).format(
+        responses=sql.Identifier(dataset, "responses"),
+        loads=sql.Identifier(dataset, "_dlt_loads"),
+    )
+
+
+@contextmanager
+def _connected(dsn: str) -> Iterator[Any]:
+    problem: str | None = None
+    connection: Any = None
+    try:
+        connection = psycopg2.connect(dsn)
+    except psycopg2.Error as error:
+        problem = str(error)
+    if problem is not None:
+        raise LandingError(
+            _without_password(
+                f"the warehouse does not answer: {problem}; start it with "
+                "`python orchestrate.py db start`, or check PGHOST and its siblings",
+                dsn,
+            )
+        )
+    with closing(connection), connection.cursor() as cursor:
+        yield cursor
+
+
+def _check_tables(dsn: str, dataset: str) -> None:
+    with _connected(dsn) as cursor:
+        cursor.execute("select to_regclass(%s)", (f"{dataset}.responses",))
+        is_there = cursor.fetchone()[0] is not None
+    if not is_there:
+        raise LandingError(
+            f"the landing tables of {dataset} are missing: apply the migrations with `python orchestrate.py db create`"
+        )
+
+
+def _innermost(error: BaseException) -> str:
+    """The first cause of an exception of dlt: class and text, without dlt's wrapping."""
+    while (cause := error.__cause__ or error.__context__) is not None:
+        error = cause
+    return f"{type(error).__name__}: {error}"
+
+
+def _without_password(text: str, dsn: str) -> str:
+    password = urlsplit(dsn).password or ""
+    for spelling in {password, unquote(password), quote(unquote(password), safe="")} - {""}:
+        text = text.replace(spelling, "***")
+    return text
