@@ -143,7 +143,9 @@ class EmbeddedServer:
             done = self._run(state, "pg_ctl", "stop", "-D", state.data, "-m", "fast", "-w", "-t", "60")
             # A stopped postmaster may remain a zombie, where nobody reaps it: the folder decides.
             if done.returncode != 0 and _postmaster(Path(state.data)) is not None:
-                raise WarehouseError(f"the embedded server does not stop: {_last_line(done.stdout)}; see {self._log(state)}")
+                raise WarehouseError(
+                    f"the embedded server does not stop: {_last_line(done.stdout)}; see {self._log(state)}"
+                )
             return True
 
     def running(self) -> Connection | None:
@@ -256,10 +258,7 @@ class EmbeddedServer:
     def _refresh_binaries(self, state: State) -> State:
         """Point the state at this checkout's binaries, after an upgrade or a move of the checkout."""
         data = Path(state.data)
-        if UNREACHABLE_HOME in data.parents:
-            binaries = self._copy_binaries(data.parent)
-        else:
-            binaries = self._own_binaries
+        binaries = self._copy_binaries(data.parent) if UNREACHABLE_HOME in data.parents else self._own_binaries
         fresh = State(state.server_id, state.port, str(binaries), state.data)
         if fresh != state:
             self._write_state(fresh)
@@ -555,7 +554,7 @@ def _is_free(port: int) -> bool:
 def _shared_memory() -> dict[str, str]:
     """Keep parallel queries off a small /dev/shm: containers have 64 MB, which a hash join outgrows."""
     try:
-        shm = os.statvfs("/dev/shm")
+        shm = os.statvfs("/dev/shm")  # noqa: S108 - it is asked about, not written to
     except OSError:
         return {}
     return {"dynamic_shared_memory_type": "mmap"} if shm.f_frsize * shm.f_blocks < 1 << 30 else {}

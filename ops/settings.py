@@ -11,9 +11,6 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from ops.errors import SettingsError
 from ops.paths import ROOT
 
-FEATURED_MARKETS = frozenset({"h2h", "spreads", "totals", "outrights"})
-"""Markets that The Odds API returns for a whole sport in one request. All others are asked event by event."""
-
 Csv = Annotated[tuple[str, ...], NoDecode]
 
 _REMEDIES = {
@@ -64,9 +61,7 @@ class Settings(BaseSettings):
     linekeeper_warehouse_dir: Path = ROOT / ".warehouse"
     linekeeper_log_format: Literal["console", "json"] = "console"
 
-    @field_validator(
-        "odds_api_sports", "odds_api_regions", "odds_api_bookmakers", "odds_api_markets", mode="before"
-    )
+    @field_validator("odds_api_sports", "odds_api_regions", "odds_api_bookmakers", "odds_api_markets", mode="before")
     @classmethod
     def _split(cls, value: object) -> object:
         if not isinstance(value, str):
@@ -107,24 +102,7 @@ class Settings(BaseSettings):
                 raise ValueError("it holds a space or a character that no key has")
         return value
 
-    @property
-    def featured_markets(self) -> tuple[str, ...]:
-        """Markets asked for a whole sport at once."""
-        return tuple(key for key in self.odds_api_markets if key in FEATURED_MARKETS)
-
-    @property
-    def event_markets(self) -> tuple[str, ...]:
-        """Markets asked event by event, each costing credits per event."""
-        return tuple(key for key in self.odds_api_markets if key not in FEATURED_MARKETS)
-
-    @property
-    def region_count(self) -> int:
-        """Regions as The Odds API bills them: ten started bookmakers count as one region."""
-        if self.odds_api_bookmakers:
-            return -(-len(self.odds_api_bookmakers) // 10)
-        return len(self.odds_api_regions)
-
-    def odds_key(self) -> str:
+    def odds_key(self) -> SecretStr:
         """Return the key of The Odds API.
 
         Raises:
@@ -132,7 +110,7 @@ class Settings(BaseSettings):
         """
         return _required(self.odds_api_key, "odds_api_key")
 
-    def balldontlie_key(self) -> str:
+    def balldontlie_key(self) -> SecretStr:
         """Return the key of BallDontLie.
 
         Raises:
@@ -141,13 +119,13 @@ class Settings(BaseSettings):
         return _required(self.balldontlie_api_key, "balldontlie_api_key")
 
 
-def _required(secret: SecretStr | None, field: str) -> str:
+def _required(secret: SecretStr | None, field: str) -> SecretStr:
     if secret is None or not secret.get_secret_value():
         raise SettingsError(
             f"{field.upper()} is not set: {_REMEDIES[field]} and set it in the environment or in .env "
             "(`python orchestrate.py demo` needs no key)"
         )
-    return secret.get_secret_value()
+    return secret
 
 
 def load_settings() -> Settings:

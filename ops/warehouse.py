@@ -179,9 +179,7 @@ def create_database(connection: Connection) -> bool:
 def drop_database(connection: Connection) -> None:
     """Drop the connection's database, ending the sessions in it."""
     with connection.in_database("postgres").session() as session, session.cursor() as cursor:
-        cursor.execute(
-            sql.SQL("drop database if exists {} with (force)").format(sql.Identifier(connection.database))
-        )
+        cursor.execute(sql.SQL("drop database if exists {} with (force)").format(sql.Identifier(connection.database)))
 
 
 def migrate(connection: Connection, folder: Path = MIGRATIONS) -> list[str]:

@@ -1,0 +1,403 @@
+"""The runner's memory in the warehouse: task runs, requests, dead letters, locks.
+
+A ledger has a session of its own that commits each statement, so that what it
+says of failed work survives the failure. The same session holds the advisory
+locks: they end with it, whatever ends it.
+"""
+
+import json
+import os
+import socket
+import time
+import uuid
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from types import TracebackType
+from typing import Any
+
+import psycopg2
+import psycopg2.extras
+import structlog
+
+from extract.records import ApiRequest, DeadLetter, FatalError
+from ops.clock import Clock
+from ops.errors import BudgetError, SettingsError, TaskLockedError, WarehouseError
+from ops.warehouse import Connection
+
+# The first of the two keys of an advisory lock says what the second one names.
+TASK_LOCK, RUN_LOCK = 47_001, 47_002
+
+logger = structlog.get_logger(__name__)
+
+
+@dataclass
+class TaskRun:
+    """An attempt of a task that is under way. `row_count` is what it will be recorded with."""
+
+    run_id: str
+    task: str
+    attempt: int
+    row_count: int | None = None
+
+
+@dataclass(frozen=True)
+class LastRun:
+    """The latest attempt of a task."""
+
+    task: str
+    state: str
+    attempt: int
+    as_of: datetime | None
+    queued_at: datetime
+    started_at: datetime | None
+    finished_at: datetime | None
+    row_count: int | None
+    error_class: str | None
+    error_message: str | None
+
+
+@dataclass
+class Ledger:
+    """Where runs, requests and dead letters are written down; implements `extract.records.Ledger`.
+
+    Use it as a context manager: it holds a session.
+    """
+
+    connection: Connection
+    clock: Clock = field(default_factory=Clock)
+    correlation_id: str = field(default_factory=lambda: str(uuid.uuid4()))
+
+    def __post_init__(self) -> None:
+        self._session = self.connection.connect()
+        self._run: TaskRun | None = None
+        self._spent = 0
+
+    def __enter__(self) -> "Ledger":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._session.close()
+
+    # -- task runs
+
+    @contextmanager
+    def run(self, task: str, *, lock: str | None = None, wait_seconds: float = 0) -> Iterator[TaskRun]:
+        """Record an attempt of a task and hold its lock while it is under way.
+
+        An error that the same run would meet again, such as a wrong key, leaves the run `dead`; any other
+        leaves it `failed`. Runs whose runner was killed are marked `abandoned` on the way in.
+
+        Args:
+            lock: the task whose lock to hold, if not this one's.
+            wait_seconds: how long to wait for another runner of the task.
+
+        Raises:
+            TaskLockedError: another runner still has it after that.
+        """
+        # Of two attempts at once, each has its own lock: held as long as its runner lives.
+        run = TaskRun(str(uuid.uuid4()), task, self._next_attempt(task))
+        self._execute("select pg_advisory_lock(%s, hashtext(%s))", (RUN_LOCK, run.run_id))
+        try:
+            if wait_seconds > 0:
+                self._insert_run(run)
+            try:
+                with self.lock(lock or task, wait_seconds=wait_seconds):
+                    if wait_seconds == 0:
+                        self._insert_run(run)
+                    self._abandon_killed(run)
+                    yield from self._under_way(run)
+            except TaskLockedError:
+                self._execute("delete from ops.task_runs where run_id = %s and state = 'queued'", (run.run_id,))
+                raise
+        finally:
+            if not self._session.closed:
+                self._execute("select pg_advisory_unlock(%s, hashtext(%s))", (RUN_LOCK, run.run_id))
+
+    def _under_way(self, run: TaskRun) -> Iterator[TaskRun]:
+        self._execute(
+            "update ops.task_runs set state = 'running', started_at = %s where run_id = %s",
+            (datetime.now(UTC), run.run_id),
+        )
+        self._run = run
+        log = logger.bind(task=run.task, run_id=run.run_id)
+        log.info("task started", attempt=run.attempt)
+        began = time.monotonic()
+        try:
+            with structlog.contextvars.bound_contextvars(task=run.task, run_id=run.run_id):
+                yield run
+        except BaseException as error:
+            state = "dead" if _is_fatal(error) else "failed"
+            self._finish(run, state, error)
+            log.error("task failed", seconds=round(time.monotonic() - began, 1), error=describe(error))
+            raise
+        self._finish(run, "succeeded")
+        log.info("task succeeded", seconds=round(time.monotonic() - began, 1), rows=run.row_count)
+
+    def _insert_run(self, run: TaskRun) -> None:
+        self._execute(
+            """
+            insert into ops.task_runs
+                (run_id, correlation_id, task, attempt, state, as_of, runner, queued_at)
+            values (%s, %s, %s, %s, 'queued', %s, %s, %s)
+            """,
+            (
+                run.run_id, self.correlation_id, run.task, run.attempt, self.clock.as_of,
+                f"{socket.gethostname()}:{os.getpid()}", datetime.now(UTC),
+            ),
+        )  # fmt: skip
+
+    def _next_attempt(self, task: str) -> int:
+        """Return 1 after a success, else one more than the last attempt."""
+        rows = self._execute(
+            "select state, attempt from ops.task_runs where task = %s order by queued_at desc limit 1", (task,)
+        )
+        return 1 if not rows or rows[0][0] == "succeeded" else int(rows[0][1]) + 1
+
+    def _abandon_killed(self, run: TaskRun) -> None:
+        rows = self._execute(
+            """
+            update ops.task_runs
+            set state = 'abandoned', finished_at = %s, error_message = 'its runner ended without a word'
+            where finished_at is null and task = %s and run_id <> %s
+                and pg_try_advisory_xact_lock(%s, hashtext(run_id::text))
+            returning run_id
+            """,
+            (datetime.now(UTC), run.task, run.run_id, RUN_LOCK),
+        )
+        for row in rows:
+            logger.warning("found an abandoned run", task=run.task, abandoned_run_id=str(row[0]))
+
+    def _finish(self, run: TaskRun, state: str, error: BaseException | None = None) -> None:
+        self._run = None
+        try:
+            self._execute(
+                """
+                update ops.task_runs
+                set state = %s, finished_at = %s, row_count = %s, error_class = %s, error_message = %s
+                where run_id = %s
+                """,
+                (
+                    state, datetime.now(UTC), run.row_count, None if error is None else type(error).__name__,
+                    None if error is None else describe(error), run.run_id,
+                ),
+            )  # fmt: skip
+        except WarehouseError:
+            # Of two errors the first is the news; the next runner marks the run abandoned.
+            if error is None:
+                raise
+
+    def last_runs(self) -> list[LastRun]:
+        """Return the latest attempt of each task, by name."""
+        rows = self._execute(
+            """
+            select distinct on (task)
+                task, state, attempt, as_of, queued_at, started_at, finished_at,
+                row_count, error_class, error_message
+            from ops.task_runs
+            order by task, queued_at desc
+            """
+        )
+        return [LastRun(*row) for row in rows]
+
+    def last_success(self, task: str) -> datetime | None:
+        """Return when the last success of a task began, by the pipeline's clock; None if there is none."""
+        rows = self._execute(
+            "select max(coalesce(as_of, started_at)) from ops.task_runs where task = %s and state = 'succeeded'",
+            (task,),
+        )
+        return _instant(rows[0][0])
+
+    # -- locks
+
+    @contextmanager
+    def lock(self, *tasks: str, wait_seconds: float = 0) -> Iterator[None]:
+        """Hold the locks of tasks, against runners on any machine.
+
+        Raises:
+            TaskLockedError: another runner holds one of them after `wait_seconds`.
+        """
+        held: list[str] = []
+        deadline = time.monotonic() + wait_seconds
+        try:
+            # Always in the same order, so that two runners never wait for each other.
+            for task in sorted(tasks):
+                # Asking again and again instead of waiting in the database lets Ctrl-C through.
+                while not self._try_lock(task):
+                    if time.monotonic() >= deadline:
+                        raise TaskLockedError(
+                            f"{task} is already running elsewhere ({self._holder(task)}): wait for it to end"
+                        )
+                    time.sleep(0.25)
+                held.append(task)
+            yield
+        finally:
+            if not self._session.closed:
+                for task in held:
+                    self._execute("select pg_advisory_unlock(%s, hashtext(%s))", (TASK_LOCK, task))
+
+    def _try_lock(self, task: str) -> bool:
+        return bool(self._execute("select pg_try_advisory_lock(%s, hashtext(%s))", (TASK_LOCK, task))[0][0])
+
+    def _holder(self, task: str) -> str:
+        rows = self._execute(
+            "select runner, started_at from ops.task_runs where task = %s and state = 'running' "
+            "order by started_at desc limit 1",
+            (task,),
+        )
+        return f"{rows[0][0]}, since {rows[0][1]:%Y-%m-%d %H:%M:%S} UTC" if rows else "by a runner without a record"
+
+    # -- requests
+
+    def record_request(self, request: ApiRequest) -> None:
+        """Keep one finished request under the run that is under way."""
+        self._spent += request.credits_last or 0
+        self._execute(
+            """
+            insert into ops.api_requests (
+                request_id, run_id, source, endpoint, url_path, params, requested_at, captured_at, status,
+                error_code, error_message, attempts, latency_ms, row_count, byte_count,
+                credits_last, credits_used, credits_remaining
+            )
+            values (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)
+            on conflict (request_id) do nothing
+            """,
+            (
+                request.request_id, self._run.run_id if self._run else None, request.source, request.endpoint,
+                request.url_path, _json(request.params), request.requested_at, request.captured_at, request.status,
+                request.error_code, _text(request.error_message), request.attempts, request.latency_ms,
+                request.row_count, request.byte_count, request.credits_last, request.credits_used,
+                request.credits_remaining,
+            ),
+        )  # fmt: skip
+
+    @property
+    def credits_spent(self) -> int:
+        """Credits of The Odds API spent through this ledger."""
+        return self._spent
+
+    def credits_since(self, instant: datetime) -> int:
+        """Return the credits of The Odds API spent since an instant."""
+        rows = self._execute(
+            "select coalesce(sum(credits_last), 0) from ops.api_requests "
+            "where source = 'odds_api' and requested_at >= %s",
+            (instant,),
+        )
+        return int(rows[0][0])
+
+    def credits_remaining(self) -> tuple[int, datetime] | None:
+        """Return the credits left as The Odds API last told, and when it did."""
+        rows = self._execute(
+            "select credits_remaining, requested_at from ops.api_requests "
+            "where source = 'odds_api' and credits_remaining is not null order by requested_at desc limit 1"
+        )
+        return (int(rows[0][0]), rows[0][1]) if rows else None
+
+    # -- dead letters
+
+    def dead_letter(self, letter: DeadLetter) -> None:
+        """Keep a dead letter. The same one again counts as an attempt and opens it anew, unless it was discarded."""
+        now = self.clock.now()
+        self._execute(
+            """
+            insert into ops.dead_letters as kept (
+                dead_letter_id, kind, source, endpoint, natural_key, reason, detail, payload, raw_body, replay,
+                first_seen_at, last_seen_at
+            )
+            values (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)
+            on conflict (kind, source, natural_key, reason) do update set
+                endpoint = excluded.endpoint,
+                detail = excluded.detail,
+                payload = excluded.payload,
+                raw_body = excluded.raw_body,
+                replay = excluded.replay,
+                attempts = kept.attempts + 1,
+                first_seen_at = least(kept.first_seen_at, excluded.first_seen_at),
+                last_seen_at = greatest(kept.last_seen_at, excluded.last_seen_at),
+                state = case when kept.state = 'discarded' then 'discarded' else 'open' end,
+                closed_at = case when kept.state = 'discarded' then kept.closed_at end,
+                closed_reason = case when kept.state = 'discarded' then kept.closed_reason end
+            """,
+            (
+                str(uuid.uuid4()), letter.kind, letter.source, letter.endpoint, _text(letter.natural_key),
+                letter.reason, _text(letter.detail), _json(letter.payload),
+                None if letter.raw_body is None else psycopg2.Binary(letter.raw_body), _json(letter.replay), now, now,
+            ),
+        )  # fmt: skip
+        logger.warning(
+            "dead letter",
+            kind=letter.kind, source=letter.source, natural_key=letter.natural_key, reason=letter.reason,
+        )  # fmt: skip
+
+    # -- the database
+
+    def query(self, statement: str, parameters: Sequence[Any] | dict[str, Any] = ()) -> list[tuple[Any, ...]]:
+        """Run a statement and return its rows, none if it has none."""
+        return self._execute(statement, parameters)
+
+    def exists(self, relation: str) -> bool:
+        """Whether a table or view such as `marts.games` is there."""
+        return bool(self._execute("select to_regclass(%s) is not null", (relation,))[0][0])
+
+    def _execute(self, statement: str, parameters: Sequence[Any] | dict[str, Any] = ()) -> list[tuple[Any, ...]]:
+        try:
+            with self._session.cursor() as cursor:
+                cursor.execute(statement, parameters or None)
+                return cursor.fetchall() if cursor.description else []
+        except (psycopg2.OperationalError, psycopg2.InterfaceError) as error:
+            reason = next(iter(str(error).splitlines()), type(error).__name__)
+            raise WarehouseError(
+                f"the connection to PostgreSQL at {self.connection.host}:{self.connection.port} was lost: {reason}; "
+                f"{self.connection.remedy}"
+            ) from None
+
+
+def describe(error: BaseException) -> str:
+    """Return an error as one line; of a group, the first of each kind and how many more there are."""
+    if isinstance(error, BaseExceptionGroup):
+        alike: dict[type[BaseException], list[str]] = {}
+        for leaf in leaves(error):
+            messages = alike.setdefault(type(leaf), [])
+            if describe(leaf) not in messages:
+                messages.append(describe(leaf))
+        return "; ".join(
+            messages[0] + (f" (and {len(messages) - 1} more like it)" if len(messages) > 1 else "")
+            for messages in alike.values()
+        )
+    if isinstance(error, KeyboardInterrupt):
+        return "interrupted"
+    text = " ".join(str(error).split())
+    return (text or type(error).__name__).replace("\x00", "")[:2000]
+
+
+def leaves(error: BaseException) -> Iterable[BaseException]:
+    """Yield the single errors of a group, or the error itself."""
+    if isinstance(error, BaseExceptionGroup):
+        for inner in error.exceptions:
+            yield from leaves(inner)
+    else:
+        yield error
+
+
+def _is_fatal(error: BaseException) -> bool:
+    return all(isinstance(leaf, (FatalError, SettingsError, BudgetError)) for leaf in leaves(error))
+
+
+def _text(text: str | None) -> str | None:
+    # PostgreSQL keeps no NUL in text.
+    return None if text is None else text.replace("\x00", "\ufffd")
+
+
+def _json(value: object) -> object:
+    return None if value is None else psycopg2.extras.Json(value, dumps=_dumps)
+
+
+def _dumps(value: object) -> str:
+    return json.dumps(value, ensure_ascii=False, default=str)
+
+
+def _instant(value: object) -> datetime | None:
+    return value if isinstance(value, datetime) else None

@@ -1,0 +1,499 @@
+"""What the tasks extract, and how one is run. The table of tasks itself stands in orchestrate.py."""
+
+import csv
+from collections.abc import Callable, Collection, Iterable
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from functools import cached_property
+from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo
+
+import structlog
+
+from extract import balldontlie, odds_api
+from extract.client import ApiClient
+from extract.extraction import Extraction
+from extract.landing import Landing, land
+from extract.records import ExtractError, LandingError
+from ops import dead_letters
+from ops.clock import Clock
+from ops.errors import BudgetError, LinekeeperError
+from ops.ledger import Ledger, describe
+from ops.paths import ROOT
+from ops.settings import Settings
+from ops.transform import OnNode, Project, project_hash
+from ops.warehouse import Connection
+
+EASTERN = ZoneInfo("America/New_York")
+"""Game dates of BallDontLie are days of US Eastern time."""
+
+SCHEDULE_DAYS_AHEAD = 7
+"""What ingest asks of the schedule: one page of 100 games holds eight days of a full NBA slate."""
+
+SEASON_DAYS_AHEAD = 45
+"""What the daily task asks of the schedule, for odds that open weeks before a game."""
+
+RESULT_DAYS_BACK = 10
+"""How long a game without a result is asked for again."""
+
+STATS_GAMES_PER_RUN = 200
+"""Box scores asked in one run: 200 games are about 70 pages, a minute on the ALL-STAR plan."""
+
+PLAYERS_MIN_RATE = 30
+"""Below this many requests a minute the 5,000 players, 50 pages, would hold everything else up."""
+
+REAL_HOSTS = ("the-odds-api.com", "balldontlie.io")
+
+logger = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True)
+class Task:
+    """A step of the pipeline.
+
+    Attributes:
+        name: the command.
+        summary: what it does, for `--help`.
+        extract: what it asks of the APIs, None if nothing.
+        builds: the dbt tag of its models.
+        every: how often `cycle` finds it due.
+        asks: the APIs whose keys it needs.
+        needs: tasks whose models must have been built before, where they run in the same cycle.
+        recorded_as: its name in ops.task_runs where that is not `name`. Its lock is always that of `name`.
+    """
+
+    name: str
+    summary: str
+    extract: "Callable[[Pipeline], Extracted] | None"
+    builds: str
+    every: timedelta
+    asks: tuple[str, ...] = ()
+    needs: tuple[str, ...] = ()
+    recorded_as: str | None = None
+
+
+@dataclass(frozen=True)
+class Extracted:
+    """What came of asking: rows that landed, and what failed beside them."""
+
+    row_count: int = 0
+    failures: tuple[Exception, ...] = ()
+    has_answer: bool = True
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of a task: `succeeded`, `failed` or `skipped`. A failed task may yet have built its models."""
+
+    task: str
+    state: str
+    is_built: bool
+    message: str = ""
+
+
+class TasksFailed(LinekeeperError):
+    """Some of the tasks asked for did not work; the message names them."""
+
+
+@dataclass
+class Pipeline:
+    """What a task works with. Clients are made when first asked for, so that a key is missed only where needed."""
+
+    settings: Settings
+    connection: Connection
+    clock: Clock
+    ledger: Ledger
+    project: Project
+    wait_seconds: float = 0
+    on_node: OnNode | None = None
+
+    @cached_property
+    def odds(self) -> ApiClient:
+        """The client of The Odds API."""
+        return odds_api.connect(
+            base_url=self.settings.odds_api_url,
+            key=self.settings.odds_key(),
+            ledger=self.ledger,
+            clock=self.clock,
+        )
+
+    @cached_property
+    def schedule(self) -> ApiClient:
+        """The client of BallDontLie."""
+        return balldontlie.connect(
+            base_url=self.settings.balldontlie_url,
+            key=self.settings.balldontlie_key(),
+            ledger=self.ledger,
+            clock=self.clock,
+            requests_per_minute=self.settings.balldontlie_requests_per_minute,
+        )
+
+    @cached_property
+    def markets(self) -> tuple[list[str], list[str]]:
+        """The configured markets: asked for a whole sport, asked event by event."""
+        return odds_api.split_markets(self.settings.odds_api_markets)
+
+    @property
+    def today(self) -> date:
+        """The US Eastern date."""
+        return self.clock.now().astimezone(EASTERN).date()
+
+    def land(self, extraction: Extraction) -> Landing:
+        """Land an extraction, and say once what the plan of a key does not include."""
+        landing = land(self.connection.url, extraction)
+        for limit in landing.limits:
+            self.tell_once(str(limit))
+        return landing
+
+    def tell_once(self, message: str) -> None:
+        """Say something that stays true, once in the life of this process."""
+        if message in _TOLD:
+            return
+        _TOLD.add(message)
+        logger.warning(message)
+
+    def knows_only_the_present(self, url: str) -> bool:
+        """Whether asking this address would record today's state as that of another time.
+
+        With `--as-of` in the past a capture would be stamped with that past. A simulator has that
+        past; the real APIs' live endpoints do not.
+        """
+        if not self.clock.is_fixed or abs(datetime.now(UTC) - self.clock.now()) < timedelta(minutes=5):
+            return False
+        host = urlsplit(url).hostname or ""
+        if not host.endswith(REAL_HOSTS):
+            return False
+        self.tell_once(f"nothing is asked of {host}: it knows only the present; `backfill` fetches the past")
+        return True
+
+    def check_budget(self, credits: int) -> None:
+        """Refuse to spend beyond ODDS_API_MONTHLY_CREDITS.
+
+        Raises:
+            BudgetError: the month's spending and this request together exceed it.
+        """
+        limit = self.settings.odds_api_monthly_credits
+        if limit is None or credits == 0:
+            return
+        now = datetime.now(UTC)
+        spent = self.ledger.credits_since(now.replace(day=1, hour=0, minute=0, second=0, microsecond=0))
+        if spent + credits > limit:
+            raise BudgetError(
+                f"this would cost up to {credits:,} credits of The Odds API, {spent:,} are spent this month "
+                f"and ODDS_API_MONTHLY_CREDITS is {limit:,}: raise it, or ask for fewer markets or regions"
+            )
+
+
+_TOLD: set[str] = set()
+
+
+def live_cost(settings: Settings, sports: Collection[str]) -> int:
+    """Return the credits that one request for the odds of these sports costs at most."""
+    featured, _ = odds_api.split_markets(settings.odds_api_markets)
+    ten_fold = odds_api.historical_cost(
+        snapshots=len(sports),
+        markets=featured,
+        regions=settings.odds_api_regions,
+        bookmakers=settings.odds_api_bookmakers,
+    )
+    return ten_fold // 10
+
+
+def sports_from(source: str, settings: Settings) -> tuple[str, ...]:
+    """Return those of the configured sports whose schedule or results come from a source.
+
+    Raises:
+        LinekeeperError: the seed of leagues cannot be read.
+    """
+    try:
+        with (ROOT / "seeds" / "leagues.csv").open(encoding="utf-8", newline="") as file:
+            leagues = list(csv.DictReader(file))
+        return tuple(
+            row["sport_key"]
+            for row in leagues
+            if row["sport_key"] in settings.odds_api_sports
+            and source in (row["schedule_source"], row["results_source"])
+        )
+    except (OSError, KeyError) as error:
+        raise LinekeeperError(f"seeds/leagues.csv cannot be read: {error}") from None
+
+
+def check_keys(settings: Settings, tasks: Iterable[Task]) -> None:
+    """Fail before anything is begun if the key of an API that these tasks ask is missing.
+
+    Raises:
+        SettingsError: names the variable.
+    """
+    asked = {source for task in tasks for source in task.asks}
+    if "odds_api" in asked:
+        settings.odds_key()
+    if "balldontlie" in asked and sports_from("balldontlie", settings):
+        settings.balldontlie_key()
+
+
+# -- what tasks extract
+
+
+def extract_team_stats(pipeline: Pipeline) -> Extracted:
+    """Ask BallDontLie for teams, players, the schedule of the weeks ahead, and box scores of games that ended."""
+    if not sports_from("balldontlie", pipeline.settings):
+        return Extracted()
+    client = pipeline.schedule
+    if pipeline.knows_only_the_present(pipeline.settings.balldontlie_url):
+        return Extracted()
+    endpoints = ["teams", "games"]
+    if pipeline.settings.balldontlie_requests_per_minute >= PLAYERS_MIN_RATE:
+        endpoints.append("players")
+    asks = [
+        lambda: balldontlie.balldontlie(
+            client,
+            endpoints=endpoints,
+            start_date=pipeline.today - timedelta(days=3),
+            end_date=pipeline.today + timedelta(days=SEASON_DAYS_AHEAD),
+        )
+    ]
+    if game_ids := _games_without_box_score(pipeline):
+        asks.append(lambda: balldontlie.balldontlie(client, endpoints=["stats"], game_ids=game_ids))
+    return _gather(pipeline, asks)
+
+
+def extract_ingest(pipeline: Pipeline) -> Extracted:
+    """Ask The Odds API for events and odds, and BallDontLie for the games around today."""
+    settings = pipeline.settings
+    asks: list[Callable[[], Extraction]] = []
+    odds, schedule = pipeline.odds, None
+    if sports_from("balldontlie", settings):
+        schedule = pipeline.schedule
+    featured, event_markets = pipeline.markets
+
+    def ask_odds() -> Extraction:
+        pipeline.check_budget(live_cost(settings, settings.odds_api_sports))
+        return odds_api.odds_api(
+            odds,
+            sports=settings.odds_api_sports,
+            regions=settings.odds_api_regions,
+            bookmakers=settings.odds_api_bookmakers,
+            markets=featured,
+            event_markets=event_markets,
+            endpoints=["events", *(["odds"] if featured else []), *(["event_odds"] if event_markets else [])],
+        )
+
+    if not pipeline.knows_only_the_present(settings.odds_api_url):
+        asks.append(ask_odds)
+    if schedule is not None and not pipeline.knows_only_the_present(settings.balldontlie_url):
+        games = schedule
+        asks.append(
+            lambda: balldontlie.balldontlie(
+                games,
+                endpoints=["games"],
+                start_date=pipeline.today - timedelta(days=1),
+                end_date=pipeline.today + timedelta(days=SCHEDULE_DAYS_AHEAD),
+            )
+        )
+    return _gather(pipeline, asks)
+
+
+def extract_results(pipeline: Pipeline) -> Extracted:
+    """Ask BallDontLie for the games that should have ended, and The Odds API for their scores as a cross-check."""
+    settings = pipeline.settings
+    asks: list[Callable[[], Extraction]] = []
+    pending = _games_without_result(pipeline)
+    if sports_from("balldontlie", settings) and not pipeline.knows_only_the_present(settings.balldontlie_url):
+        client = pipeline.schedule
+        dates = sorted({game_date for _, game_date in pending})
+        # Without any, the last two days: a result may still be corrected.
+        asks.append(
+            lambda: balldontlie.balldontlie(
+                client,
+                endpoints=["games"],
+                dates=dates or [pipeline.today - timedelta(days=1), pipeline.today],
+            )
+        )
+    sports = sorted({sport for sport, _ in pending} & set(settings.odds_api_sports))
+    if sports and not pipeline.knows_only_the_present(settings.odds_api_url):
+        odds = pipeline.odds
+
+        def ask_scores() -> Extraction:
+            pipeline.check_budget(2 * len(sports))
+            return odds_api.odds_api(odds, sports=sports, endpoints=["scores"], scores_days=3)
+
+        asks.append(ask_scores)
+    return _gather(pipeline, asks)
+
+
+def _gather(pipeline: Pipeline, asks: Iterable[Callable[[], Extraction]]) -> Extracted:
+    """Land each, and go on where one fails: what does not need it shall not wait for it.
+
+    Raises:
+        LandingError: the warehouse itself is the problem.
+    """
+    rows, failures, has_answer = 0, list[Exception](), False
+    for ask in asks:
+        try:
+            landing = pipeline.land(ask())
+        except LandingError:
+            raise
+        except (ExtractError, BudgetError) as error:
+            failures.append(error)
+            continue
+        rows += sum(landing.rows.values())
+        has_answer = has_answer or bool(landing.rows) or not landing.failures
+        failures += landing.failures
+    return Extracted(rows, tuple(failures), has_answer or not failures)
+
+
+def _games_without_result(pipeline: Pipeline) -> list[tuple[str, date]]:
+    """Return sport key and US Eastern date of the games that began two hours ago and have no result."""
+    ledger = pipeline.ledger
+    if not (ledger.exists("marts.games") and ledger.exists("marts.game_results")):
+        return []
+    rows = ledger.query(
+        """
+        select distinct leagues.sport_key, games.game_date_et
+        from marts.games
+        inner join reference.leagues on games.league = leagues.league
+        left join marts.game_results on games.game_id = game_results.game_id
+        where game_results.game_id is null
+            and games.status not in ('cancelled', 'postponed')
+            and games.commences_at < %(now)s - interval '2 hours'
+            and games.commences_at > %(now)s - %(days)s * interval '1 day'
+        """,
+        {"now": pipeline.clock.now(), "days": RESULT_DAYS_BACK},
+    )
+    return [(row[0], row[1]) for row in rows]
+
+
+def _games_without_box_score(pipeline: Pipeline) -> list[int]:
+    """Return BallDontLie's ids of ended games whose box score is missing, or fresh enough to be corrected."""
+    ledger = pipeline.ledger
+    if not (ledger.exists("marts.games") and ledger.exists("marts.game_results")):
+        return []
+    rows = ledger.query(
+        """
+        select games.balldontlie_game_id
+        from marts.game_results
+        inner join marts.games on game_results.game_id = games.game_id
+        where games.balldontlie_game_id is not null
+            and games.commences_at <= %(now)s
+            and games.commences_at > %(now)s - interval '30 days'
+            and (
+                games.commences_at > %(now)s - interval '36 hours'
+                or not exists (
+                    select 1 from staging_balldontlie.stats
+                    where stats.game_id = games.balldontlie_game_id
+                )
+            )
+        order by games.commences_at desc
+        limit %(limit)s
+        """,
+        {"now": pipeline.clock.now(), "limit": STATS_GAMES_PER_RUN},
+    )
+    return [int(row[0]) for row in rows]
+
+
+# -- running them
+
+
+def run_task(pipeline: Pipeline, task: Task) -> Outcome:
+    """Run one task: ask, land, build, collect dead letters. It is recorded whatever becomes of it.
+
+    What landed is built even where something else failed to land; the task fails all the same.
+    """
+    is_built = False
+    try:
+        with pipeline.ledger.run(
+            task.recorded_as or task.name, lock=task.name, wait_seconds=pipeline.wait_seconds
+        ) as run:
+            extracted = task.extract(pipeline) if task.extract else Extracted()
+            run.row_count = extracted.row_count
+            if extracted.has_answer:
+                built = pipeline.project.build(task.builds, pipeline.clock.now(), on_node=pipeline.on_node)
+                is_built = True
+                run.row_count += built.row_count
+                dead_letters.collect(pipeline.ledger)
+            if extracted.failures:
+                raise ExceptionGroup("some requests failed", list(extracted.failures))
+    except (LinekeeperError, ExtractError, ExceptionGroup) as error:
+        return Outcome(task.name, "failed", is_built, describe(error))
+    return Outcome(task.name, "succeeded", is_built)
+
+
+def run_tasks(
+    pipeline: Pipeline, tasks: Iterable[Task], *, is_stopping: Callable[[], bool] = lambda: False
+) -> list[Outcome]:
+    """Run tasks in order. One that needs another's models is skipped where those could not be built.
+
+    Args:
+        is_stopping: asked before each task; when true, the rest is left for the next time.
+    """
+    outcomes: dict[str, Outcome] = {}
+    with structlog.contextvars.bound_contextvars(correlation_id=pipeline.ledger.correlation_id):
+        for task in tasks:
+            if is_stopping():
+                break
+            missing = [name for name in task.needs if name in outcomes and not outcomes[name].is_built]
+            if missing:
+                outcomes[task.name] = Outcome(
+                    task.name, "skipped", False, f"it needs {', '.join(missing)}, which could not build"
+                )
+                logger.warning("task skipped", task=task.name, because=missing)
+            else:
+                outcomes[task.name] = run_task(pipeline, task)
+    return list(outcomes.values())
+
+
+def raise_failures(outcomes: Iterable[Outcome]) -> None:
+    """Fail if any task did.
+
+    Raises:
+        TasksFailed: one line that names each task and why.
+    """
+    failed = [outcome for outcome in outcomes if outcome.state != "succeeded"]
+    if failed:
+        raise TasksFailed("; ".join(f"{outcome.task} {outcome.state}: {outcome.message}" for outcome in failed))
+
+
+def is_due(pipeline: Pipeline, task: Task) -> bool:
+    """Whether a task's last success is as old as its cadence, or lies ahead of an `--as-of`.
+
+    A tenth of the cadence is forgiven, so that a cycle which begins a second early does not wait for the next.
+    """
+    last = pipeline.ledger.last_success(task.name)
+    if last is None:
+        return True
+    age = pipeline.clock.now() - last
+    return age < timedelta(0) or age >= task.every * 0.9
+
+
+def deploy(pipeline: Pipeline) -> bool:
+    """Build everything once if the dbt project is not the one that last built this warehouse.
+
+    Afterwards each task needs to build its own models only. Returns whether it built.
+
+    Raises:
+        TransformError: a seed or model failed.
+        TaskLockedError: tasks are running elsewhere.
+    """
+    ledger = pipeline.ledger
+    now = project_hash(pipeline.project.root)
+    if _deployed_hash(ledger) == now:
+        return False
+    names = [row[0] for row in ledger.query("select distinct task from ops.task_runs")]
+    with ledger.lock("deploy", *names, wait_seconds=max(pipeline.wait_seconds, 60)):
+        if _deployed_hash(ledger) == now:
+            return False
+        with ledger.run("deploy") as run:
+            run.row_count = pipeline.project.build_all(pipeline.clock.now(), on_node=pipeline.on_node).row_count
+            ledger.query(
+                """
+                insert into ops.deployments (project_hash, deployed_at) values (%s, %s)
+                on conflict (project_hash) do update set deployed_at = excluded.deployed_at
+                """,
+                (now, datetime.now(UTC)),
+            )
+    return True
+
+
+def _deployed_hash(ledger: Ledger) -> str | None:
+    rows = ledger.query("select project_hash from ops.deployments order by deployed_at desc limit 1")
+    return str(rows[0][0]) if rows else None
