@@ -10,7 +10,7 @@ import os
 import socket
 import time
 import uuid
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -62,12 +62,13 @@ class LastRun:
 class Ledger:
     """Where runs, requests and dead letters are written down; implements `extract.records.Ledger`.
 
-    Use it as a context manager: it holds a session.
+    Use it as a context manager: it holds a session. `on_request` is called with each finished request.
     """
 
     connection: Connection
     clock: Clock = field(default_factory=Clock)
     correlation_id: str = field(default_factory=lambda: str(uuid.uuid4()))
+    on_request: Callable[[ApiRequest], None] | None = None
 
     def __post_init__(self) -> None:
         self._session = self.connection.connect()
@@ -255,6 +256,8 @@ class Ledger:
     def record_request(self, request: ApiRequest) -> None:
         """Keep one finished request under the run that is under way."""
         self._spent += request.credits_last or 0
+        if self.on_request is not None:
+            self.on_request(request)
         self._execute(
             """
             insert into ops.api_requests (

@@ -199,8 +199,8 @@ def live_cost(settings: Settings, sports: Collection[str]) -> int:
     return ten_fold // 10
 
 
-def sports_from(source: str, settings: Settings) -> tuple[str, ...]:
-    """Return those of the configured sports whose schedule or results come from a source.
+def sports_from(source: str, sports: Collection[str]) -> tuple[str, ...]:
+    """Return those of some sports whose schedule or results come from a source.
 
     Raises:
         LinekeeperError: the seed of leagues cannot be read.
@@ -211,8 +211,7 @@ def sports_from(source: str, settings: Settings) -> tuple[str, ...]:
         return tuple(
             row["sport_key"]
             for row in leagues
-            if row["sport_key"] in settings.odds_api_sports
-            and source in (row["schedule_source"], row["results_source"])
+            if row["sport_key"] in sports and source in (row["schedule_source"], row["results_source"])
         )
     except (OSError, KeyError) as error:
         raise LinekeeperError(f"seeds/leagues.csv cannot be read: {error}") from None
@@ -227,7 +226,7 @@ def check_keys(settings: Settings, tasks: Iterable[Task]) -> None:
     asked = {source for task in tasks for source in task.asks}
     if "odds_api" in asked:
         settings.odds_key()
-    if "balldontlie" in asked and sports_from("balldontlie", settings):
+    if "balldontlie" in asked and sports_from("balldontlie", settings.odds_api_sports):
         settings.balldontlie_key()
 
 
@@ -236,7 +235,7 @@ def check_keys(settings: Settings, tasks: Iterable[Task]) -> None:
 
 def extract_team_stats(pipeline: Pipeline) -> Extracted:
     """Ask BallDontLie for teams, players, the schedule of the weeks ahead, and box scores of games that ended."""
-    if not sports_from("balldontlie", pipeline.settings):
+    if not sports_from("balldontlie", pipeline.settings.odds_api_sports):
         return Extracted()
     client = pipeline.schedule
     if pipeline.knows_only_the_present(pipeline.settings.balldontlie_url):
@@ -262,7 +261,7 @@ def extract_ingest(pipeline: Pipeline) -> Extracted:
     settings = pipeline.settings
     asks: list[Callable[[], Extraction]] = []
     odds, schedule = pipeline.odds, None
-    if sports_from("balldontlie", settings):
+    if sports_from("balldontlie", settings.odds_api_sports):
         schedule = pipeline.schedule
     featured, event_markets = pipeline.markets
 
@@ -298,7 +297,9 @@ def extract_results(pipeline: Pipeline) -> Extracted:
     settings = pipeline.settings
     asks: list[Callable[[], Extraction]] = []
     pending = _games_without_result(pipeline)
-    if sports_from("balldontlie", settings) and not pipeline.knows_only_the_present(settings.balldontlie_url):
+    if sports_from("balldontlie", settings.odds_api_sports) and not pipeline.knows_only_the_present(
+        settings.balldontlie_url
+    ):
         client = pipeline.schedule
         dates = sorted({game_date for _, game_date in pending})
         # Without any, the last two days: a result may still be corrected.

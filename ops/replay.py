@@ -1,0 +1,129 @@
+"""Trying again what became a dead letter: asking a request again, landing an element again."""
+
+import re
+from collections.abc import Iterable, Iterator
+from datetime import date, timedelta
+from typing import Any
+from uuid import uuid4
+
+import dlt
+
+from extract import balldontlie, odds_api
+from extract.extraction import Extraction, Problems
+from extract.payloads import Response, digest, landing_tables
+from ops import dead_letters
+from ops.dead_letters import KeptLetter
+from ops.errors import LinekeeperError
+from ops.tasks import Pipeline
+
+
+def replay(pipeline: Pipeline, letter: KeptLetter) -> int:
+    """Try a dead letter again and close it if that works. Returns the rows that landed.
+
+    Raises:
+        LinekeeperError: it is of a kind that is settled by the models, or cannot be asked again.
+        ExtractError: it failed again; it stays open.
+    """
+    if letter.kind == "request":
+        extractions = _asked_again(pipeline, letter)
+    elif letter.kind == "element":
+        extractions = [_landed_again(pipeline, letter)]
+    else:
+        raise LinekeeperError(
+            f"a dead letter of kind {letter.kind!r} is settled by the models: correct its cause, such as a name "
+            "missing in seeds/, and the next run resolves it"
+        )
+    rows = 0
+    with pipeline.ledger.run("replay") as run:
+        for one in extractions:
+            landing = pipeline.land(one)
+            landing.raise_failures()
+            if landing.limits:
+                raise landing.limits[0]
+            rows += sum(landing.rows.values())
+        run.row_count = rows
+    if letter.kind == "element" and rows == 0:
+        raise LinekeeperError(f"dead letter {letter.dead_letter_id[:8]} was refused again: {letter.detail}")
+    dead_letters.close(pipeline.ledger, letter, "replayed", f"{rows} rows landed")
+    return rows
+
+
+def _asked_again(pipeline: Pipeline, letter: KeptLetter) -> Iterable[Extraction]:
+    how: dict[str, Any] = letter.replay or {}
+    params: dict[str, Any] = how.get("params", {})
+    endpoint = letter.endpoint or ""
+    offer: dict[str, Any] = {name: _words(params.get(name)) for name in ("markets", "regions", "bookmakers")}
+    parts = str(how.get("path", "")).strip("/").split("/")
+    sport = parts[parts.index("sports") + 1] if "sports" in parts[:-1] else ""
+    if letter.source == balldontlie.SOURCE:
+        return [
+            balldontlie.balldontlie(
+                pipeline.schedule,
+                endpoints=[endpoint],
+                start_date=_date(params.get("start_date")),
+                end_date=_date(params.get("end_date")),
+                seasons=params.get("seasons[]") or (),
+                dates=[date.fromisoformat(day) for day in params.get("dates[]") or ()],
+                game_ids=params.get("game_ids[]") or (),
+            )
+        ]
+    if endpoint in ("historical_odds", "historical_events"):
+        at = odds_api.parse_time(params.get("date"))
+        wanted = offer if endpoint == "historical_odds" else {}
+        return odds_api.odds_api_historical(
+            pipeline.odds, sport=sport, start=at, end=at, step=timedelta(days=1), is_landed=lambda _: False,
+            endpoint=endpoint, **wanted,
+        )  # fmt: skip
+    if endpoint == "historical_event_odds":
+        asks = [(parts[parts.index("events") + 1], odds_api.parse_time(params.get("date")))]
+        return odds_api.odds_api_historical_event_odds(pipeline.odds, sport=sport, asks=asks, **offer)
+    if endpoint in ("sports", "events", "odds", "scores"):
+        wanted = offer if endpoint == "odds" else {}
+        days = int(params.get("daysFrom") or 0)
+        return [
+            odds_api.odds_api(
+                pipeline.odds, sports=[sport] if sport else (), endpoints=[endpoint], scores_days=days, **wanted
+            )
+        ]
+    raise LinekeeperError(f"requests of {letter.source} {endpoint} are asked anew by the next run_ingest")
+
+
+def _landed_again(pipeline: Pipeline, letter: KeptLetter) -> Extraction:
+    """Land an element among those of its response.
+
+    Its response stands in the warehouse already. Another row of `responses` would say that at that
+    instant this element was all there was, and so withdraw everything else.
+    """
+    how: dict[str, Any] = letter.replay or {}
+    if letter.payload is None or letter.endpoint is None or "captured_at" not in how:
+        raise LinekeeperError(
+            f"dead letter {letter.dead_letter_id[:8]} is no JSON that PostgreSQL can keep: discard it, "
+            "its bytes stay in raw_body"
+        )
+    request_id = re.search(r"\(response ([0-9a-f-]{36}),", letter.detail or "")
+    response = Response(
+        request_id=request_id.group(1) if request_id else str(uuid4()),
+        endpoint=letter.endpoint,
+        captured_at=odds_api.parse_time(how["captured_at"]),
+        params=how.get("params", {}),
+        elements=[letter.payload],
+        response_hash=digest([letter.payload]),
+    )
+
+    def rows() -> Iterator[Any]:
+        for name, table in landing_tables(letter.source, [response], pipeline.ledger):
+            if name != "responses":
+                yield dlt.mark.with_table_name(table, name)
+
+    def resources() -> Iterator[Any]:
+        yield dlt.resource(rows, name=str(letter.endpoint), write_disposition="append")
+
+    return Extraction(dlt.source(resources, name=letter.source)(), Problems())
+
+
+def _words(text: str | None) -> list[str]:
+    return text.split(",") if text else []
+
+
+def _date(text: str | None) -> date | None:
+    return date.fromisoformat(text) if text else None
