@@ -475,7 +475,9 @@ class ApiClient:
             body = bytearray()
             problem = None
             try:
-                for chunk in response.iter_content(_CHUNK_BYTES):
+                # read1 hands over what has come; iter_content would lose the beginning
+                # of a body that is cut off.
+                while chunk := response.raw.read1(_CHUNK_BYTES, decode_content=True):
                     body += chunk
                     if len(body) > self._max_body_bytes:
                         problem = f"is longer than {self._max_body_bytes:,} bytes"

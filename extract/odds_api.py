@@ -13,7 +13,8 @@ the live API by this project):
   The lay markets of exchanges come by themselves with ``h2h`` and ``outrights``.
 - ``bookmakers`` wins over ``regions``, and every started 10 of them cost one region.
 - A historical response is the snapshot nearest before the date asked. It holds until
-  its own ``next_timestamp``, which is null at the end of the data.
+  its own ``next_timestamp``, which is null at the end of the data. Where there is
+  neither a next nor a previous one, the data have not begun.
 - Live responses do not say when they were made: ``captured_at`` is when we asked.
 
 Prices are asked as American integers, because two-decimal decimal prices cannot be
@@ -432,9 +433,12 @@ def _walk(
             last_snapshot = snapshot
             yield _response(fetched, endpoint, sport)
         following = fetched.params["next_timestamp"]
-        if following is None:
+        if following is not None:
+            date = _first_on_grid(start, step, max(date + step, parse_time(following)))
+        elif fetched.params["previous_timestamp"] is None:
+            date += step
+        else:
             return
-        date = _first_on_grid(start, step, max(date + step, parse_time(following)))
 
 
 def _first_on_grid(start: datetime, step: timedelta, instant: datetime) -> datetime:
