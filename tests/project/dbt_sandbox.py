@@ -1,10 +1,12 @@
 """A small dbt project of its own, with the real macros and generic tests, for tests that need dbt to run something."""
 
+import os
 import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 from dbt.cli.main import dbtRunner
 
@@ -61,7 +63,7 @@ class Sandbox:
         )
 
     def rendered(self, templates: Mapping[str, str], *arguments: str) -> dict[str, str]:
-        """Render pieces of SQL with dbt, all at once.
+        """Render pieces of SQL with dbt, all at once and without a database.
 
         Args:
             templates: SQL with Jinja, by a name.
@@ -75,7 +77,11 @@ class Sandbox:
         """
         for name, template in templates.items():
             self.write(f"analyses/{name}.sql", template)
-        result = self._invoke("compile", "--select", *templates, *arguments)
+        nowhere = dict.fromkeys(("PGHOST", "PGUSER", "PGPASSWORD"), "nowhere.invalid")
+        with mock.patch.dict(os.environ, nowhere):
+            result = self._invoke(
+                "compile", "--no-introspect", "--no-populate-cache", "--select", *templates, *arguments
+            )
         assert result.success, str(result.exception or [run.message for run in result.result.results])
         return {run.node.name: str(run.node.compiled_code).strip() for run in result.result.results}
 
