@@ -1,7 +1,8 @@
 """What the tasks extract, and how one is run. The table of tasks itself stands in orchestrate.py."""
 
 import csv
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from functools import cached_property
@@ -16,13 +17,14 @@ from extract.extraction import Extraction
 from extract.landing import Landing, land
 from extract.records import ExtractError, LandingError
 from ops import dead_letters
-from ops.clock import Clock
+from ops.clock import Clock, parse_instant
 from ops.errors import BudgetError, LinekeeperError
 from ops.ledger import Ledger, describe
 from ops.paths import ROOT
+from ops.progress import bar
 from ops.settings import Settings
 from ops.transform import OnNode, Project, project_hash
-from ops.warehouse import Connection
+from ops.warehouse import Connection, open_warehouse
 
 EASTERN = ZoneInfo("America/New_York")
 """Game dates of BallDontLie are days of US Eastern time."""
@@ -185,6 +187,25 @@ class Pipeline:
 
 
 _TOLD: set[str] = set()
+
+
+@contextmanager
+def open_pipeline(settings: Settings, as_of: str | None = None, wait_seconds: float = 0) -> Iterator[Pipeline]:
+    """Open the warehouse and a ledger; build everything once if the dbt project has changed.
+
+    Args:
+        as_of: the pipeline's now, as ISO 8601; the real time if None.
+        wait_seconds: how long to wait for another runner of a task.
+
+    Raises:
+        LinekeeperError: the warehouse cannot be used, or the project cannot be built.
+    """
+    clock = Clock(parse_instant(as_of) if as_of else None)
+    connection = open_warehouse(settings)
+    with Ledger(connection, clock) as ledger, bar("building") as progress:
+        pipeline = Pipeline(settings, connection, clock, ledger, Project(), wait_seconds, progress.tick)
+        deploy(pipeline)
+        yield pipeline
 
 
 def live_cost(settings: Settings, sports: Collection[str]) -> int:
