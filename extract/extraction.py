@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from itertools import chain, islice
+from itertools import islice
 from typing import Any
 
 import dlt
@@ -143,17 +143,17 @@ def in_chunks(
 ) -> Iterator[Extraction]:
     """Extractions of at most ``size`` responses each, so that each is a load of its own.
 
-    A long walk can then be stopped and resumed. Land each before asking for the
-    next. Each carries the problems found since the one before it; if the last
-    requests all failed, a last extraction without rows carries their problems.
+    A long walk can then be stopped and resumed, and no more than ``size`` responses are
+    in memory. Each carries the problems met on the way to its last response; if the
+    requests after that all failed, a last extraction without rows carries theirs.
     """
     while True:
-        first = next(responses, None)
-        if first is None:
-            break
-        chunk = chain([first], islice(responses, size - 1))
-        yield extraction(name, {endpoint: chunk}, problems, ledger)
+        gathered = list(islice(responses, size))
+        met = Problems([*problems.failures], [*problems.limits])
         problems.failures.clear()
         problems.limits.clear()
-    if problems.failures or problems.limits:
-        yield extraction(name, {endpoint: iter(())}, problems, ledger)
+        if not gathered and not met.failures and not met.limits:
+            return
+        yield extraction(name, {endpoint: iter(gathered)}, met, ledger, batch=size)
+        if len(gathered) < size:
+            return

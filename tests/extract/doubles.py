@@ -68,9 +68,9 @@ class Asked:
 Answering = Callable[[Asked], Canned]
 
 
-def said(value: Any, status: int = 200, **headers: str) -> Canned:
+def said(value: Any, status: int = 200, headers: dict[str, str] | None = None) -> Canned:
     """JSON, as an API says it."""
-    return Canned(status, json.dumps(value).encode(), headers)
+    return Canned(status, json.dumps(value).encode(), headers or {})
 
 
 def error(code: str, status: int) -> Canned:

@@ -56,7 +56,8 @@ def free_port() -> int:
 def test_a_whole_response_is_one_row_of_the_ledger(
     wire: Wire, odds_client: ApiClient, book: Book, clock: StoppedClock
 ) -> None:
-    wire.answers = [said([1, 2], **{"x-requests-last": "3", "x-requests-used": "7", "x-requests-remaining": "493"})]
+    quota = {"x-requests-last": "3", "x-requests-used": "7", "x-requests-remaining": "493"}
+    wire.answers = [said([1, 2], headers=quota)]
 
     fetched = ask(odds_client, regions="us", absent=None)
 
