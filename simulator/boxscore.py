@@ -11,6 +11,7 @@ from typing import Any
 
 from simulator.play import Game
 from simulator.teams import TEAMS, Team
+from simulator.vocabulary import words
 
 _ROSTER = 13
 _USED = 10
@@ -20,93 +21,17 @@ _POSITIONS = ("G", "F", "C", "G", "F", "G-F", "F-C", "G", "F", "C", "G", "F", ""
 _HEIGHTS = ("6-2", "6-7", "6-11", "6-4", "6-8", "6-5", "6-9", "6-1", "6-7", "7-0", "6-3", "6-6", None)
 _FIRST_PLAYER_ID = 9_000_000
 _STATS_PER_GAME = 32
-_FIRST_NAMES = [
-    "Abel",
-    "Amari",
-    "Andre",
-    "Anton",
-    "Bram",
-    "Caleb",
-    "Cedric",
-    "Dario",
-    "Davor",
-    "Deshawn",
-    "Dorian",
-    "Elias",
-    "Emeka",
-    "Felix",
-    "Goran",
-    "Hugo",
-    "Idris",
-    "Isaiah",
-    "Jalen",
-    "Jonas",
-    "Julius",
-    "Kofi",
-    "Lamar",
-    "Leon",
-    "Luca",
-    "Malik",
-    "Marek",
-    "Mateo",
-    "Nikola",
-    "Omar",
-    "Owen",
-    "Rafael",
-    "Rory",
-    "Santi",
-    "Silas",
-    "Tariq",
-    "Theo",
-    "Tobias",
-    "Vlatko",
-    "Zaire",
-    "D'Andre",
-    "Želimir",
-]
-_LAST_NAMES = [
-    "Abbot",
-    "Adeyemi",
-    "Alvarez",
-    "Barlow",
-    "Bianchi",
-    "Brandt",
-    "Calloway",
-    "Carver",
-    "Diallo",
-    "Dorsey",
-    "Ekström",
-    "Fairley",
-    "Ferro",
-    "Galloway",
-    "Greer",
-    "Hadley",
-    "Hollis",
-    "Ibarra",
-    "Jansen",
-    "Keller",
-    "Kovač",
-    "Lowell",
-    "Maddox",
-    "Mensah",
-    "Novak",
-    "O'Dell",
-    "Okafor",
-    "Pruitt",
-    "Quarles",
-    "Renner",
-    "Sayles",
-    "Stroud",
-    "Tanner",
-    "Tolliver",
-    "Ulrich",
-    "Vance",
-    "Walcott",
-    "Whitlow",
-    "Yarrow",
-    "Zeller",
-    "Marsh-Bell",
-]
+_FIRST_NAMES = words(
+    "Abel Amari Andre Anton Bram Caleb Cedric Dario Davor Deshawn Dorian Elias Emeka Felix Goran Hugo "
+    "Idris Isaiah Jalen Jonas Julius Kofi Lamar Leon Luca Malik Marek Mateo Nikola Omar Owen Rafael Rory "
+    "Santi Silas Tariq Theo Tobias Vlatko Zaire D'Andre Želimir"
+)
+_LAST_NAMES = words(
+    "Abbot Adeyemi Alvarez Barlow Bianchi Brandt Calloway Carver Diallo Dorsey Ekström Fairley Ferro "
+    "Galloway Greer Hadley Hollis Ibarra Jansen Keller Kovač Lowell Maddox Mensah Novak O'Dell Okafor "
+    "Pruitt Quarles Renner Sayles Stroud Tanner Tolliver Ulrich Vance Walcott Whitlow Yarrow Zeller "
+    "Marsh-Bell"
+)
 
 
 @dataclass(frozen=True, slots=True)

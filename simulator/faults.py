@@ -40,6 +40,7 @@ KINDS = {
 _HTML = b"<!DOCTYPE html><html><head><title>Just a moment...</title></head><body>Checking your browser</body></html>"
 _UNTIL_READ_SECONDS = 0.05
 """A reset discards what the client has not read yet, so its first half gets this long to arrive."""
+_JSON = "application/json"
 _QUOTA_HEADERS = {b"x-requests-remaining", b"x-requests-used", b"x-requests-last"}
 
 
@@ -48,7 +49,7 @@ class FaultRule:
     """One kind of misbehaviour.
 
     It strikes requests whose path matches the glob `path`: not the first `skip` of them, then `times` of them (None:
-    all from then on). `retry_after` adds that header to a "status" answer. `element` counts from 0 into the list
+    all from then on). `retry_after` adds that header to a "status" answer, whose `body` is plain text or, if it is an object or a list, JSON. `element` counts from 0 into the list
     of the answer (or into its ``data``); `replace_with` stands in for the whole element, whatever it is.
     `replace_with` is given as a one-element list, so that null can be asked for.
     """
@@ -58,7 +59,7 @@ class FaultRule:
     times: int | None = 1
     skip: int = 0
     status: int = 500
-    body: str = ""
+    body: str | dict[str, Any] | list[Any] = ""
     headers: dict[str, str] = field(default_factory=dict)
     retry_after: str | int | None = None
     delay_seconds: float = 0.0
@@ -71,6 +72,8 @@ class FaultRule:
     def __post_init__(self) -> None:
         if self.kind not in KINDS:
             raise ValueError(f"the fault kind {self.kind!r} is unknown: use one of {', '.join(KINDS)}")
+        if not isinstance(self.path, str):
+            raise ValueError(f"path must be text, a glob such as /v4/*: it is {self.path!r}")
         if self.times is not None and self.times < 1:
             raise ValueError(f"times is {self.times}: strike at least once, or give null for always")
         if not 100 <= self.status <= 599:
@@ -147,11 +150,13 @@ async def misbehave(rule: FaultRule, app: App, scope: Scope, receive: Receive, s
     elif rule.kind == "drop":
         _abort(send)
     elif rule.kind == "status":
-        headers = {"content-type": "text/plain; charset=utf-8", **{k.lower(): v for k, v in rule.headers.items()}}
+        text, kind = (rule.body, "text/plain") if isinstance(rule.body, str) else (json.dumps(rule.body), _JSON)
+        headers = {"content-type": f"{kind}; charset=utf-8"}
+        headers.update({name.lower(): value for name, value in rule.headers.items()})
         if rule.retry_after is not None:
             headers["retry-after"] = str(rule.retry_after)
         wire = [(key.encode("latin-1"), value.encode("latin-1")) for key, value in headers.items()]
-        await _send(send, _Answer(rule.status, wire, rule.body.encode()))
+        await _send(send, _Answer(rule.status, wire, text.encode()))
     elif rule.kind == "html":
         await _send(send, _Answer(200, [(b"content-type", b"text/html; charset=utf-8")], _HTML))
     elif rule.kind == "quota_exhausted":

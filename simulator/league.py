@@ -24,7 +24,7 @@ from simulator.schedule import (
 )
 from simulator.source import Json, Row, Snapshot, Wanted
 from simulator.teams import DEFUNCT_TEAMS, TEAMS
-from simulator.vocabulary import sport_payload
+from simulator.vocabulary import BOOKMAKERS, sport_payload
 from simulator.wire import live_status, live_time, period_fields
 
 SPORT = "basketball_nba"
@@ -81,7 +81,7 @@ class League:
 
     def odds(self, sport: str, now: int, wanted: Wanted) -> list[Json]:
         """See `Source.odds`. An event that no bookmaker has opened yet is left out."""
-        if sport != SPORT:
+        if sport != SPORT or not any(wanted.has_bookmaker(book.key) for book in BOOKMAKERS):
             return []
         priced = [(board.event(now), board.bookmakers(now, wanted)) for board in self._listed(now)]
         started = iso(now)

@@ -95,7 +95,8 @@ class Recorded:
 
     Files are recognised by what they hold: historical wrappers, lists of events with or without bookmakers, single
     events with odds, scores, sports, and BallDontLie games, stats, teams and players (bare or in ``data``). An odds
-    poll without a wrapper takes its instant from its file name, such as ``2026-07-14T164527Z.json``.
+    poll without a wrapper takes its instant from its file name, such as ``2026-07-14T164527Z.json``, or else from its
+    youngest price. An empty list does not say of which sport it is and is passed over.
     """
 
     def __init__(self, paths: Iterable[Path]) -> None:
@@ -291,7 +292,7 @@ class Recorded:
             return
         rows = payload.get("data", payload) if isinstance(payload, dict) else payload
         if isinstance(rows, dict) and "bookmakers" in rows:
-            self._add_event(rows, _latest_update(rows) or _stamp_of(name), None, None)
+            self._add_event(rows, _poll_instant(name, [rows]), None, None)
             return
         if not isinstance(rows, list) or not rows or not isinstance(rows[0], dict):
             return
@@ -301,7 +302,7 @@ class Recorded:
         elif "completed" in first and "scores" in first:
             self._add_poll(self._scores, rows, _stamp_of(name) if _has_stamp(name) else _latest_score(rows))
         elif "bookmakers" in first:
-            self._add_poll(self._odds, rows, _stamp_of(name))
+            self._add_poll(self._odds, rows, _poll_instant(name, rows))
         elif "commence_time" in first:
             self._add_poll(self._events, rows, _stamp_of(name))
         elif "visitor_team" in first:
@@ -379,14 +380,16 @@ def _stamp_of(name: str) -> int:
     return int(datetime(year, month, day, hour, minute, second, tzinfo=UTC).timestamp())
 
 
-def _latest_update(event: Json) -> int | None:
+def _poll_instant(name: str, events: list[Json]) -> int:
+    """When a poll without a wrapper was made: as its name says, else when the youngest of its prices was seen."""
     updates = [
-        market["last_update"]
+        from_iso(priced["last_update"])
+        for event in events
         for bookmaker in event["bookmakers"]
-        for market in bookmaker["markets"]
-        if market.get("last_update")
+        for priced in (bookmaker, *bookmaker["markets"])
+        if priced.get("last_update")
     ]
-    return max(map(from_iso, updates), default=None)
+    return _stamp_of(name) if _has_stamp(name) or not updates else max(updates)
 
 
 def _latest_score(rows: list[Json]) -> int:

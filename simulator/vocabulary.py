@@ -5,61 +5,29 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+
+def words(text: str) -> tuple[str, ...]:
+    """The words of `text`."""
+    return tuple(text.split())
+
+
 REGIONS = ("us", "us2", "us_dfs", "us_ex", "uk", "au", "eu", "fr", "se")
 
 FEATURED_MARKETS = ("h2h", "spreads", "totals", "outrights")
 LAY_MARKETS = {"h2h_lay": "h2h", "outrights_lay": "outrights"}
 """Markets that an exchange adds by itself when the market on the right is asked for."""
 
-_PLAYER = [
-    "points",
-    "points_q1",
-    "rebounds",
-    "rebounds_q1",
-    "assists",
-    "assists_q1",
-    "threes",
-    "blocks",
-    "steals",
-    "blocks_steals",
-    "turnovers",
-    "points_rebounds_assists",
-    "points_rebounds",
-    "points_assists",
-    "rebounds_assists",
-    "field_goals",
-    "frees_made",
-    "frees_attempts",
-    "first_basket",
-    "first_team_basket",
-    "double_double",
-    "triple_double",
-    "method_of_first_basket",
-    "fantasy_points",
-]
-_LADDERS = [
-    "points",
-    "rebounds",
-    "assists",
-    "blocks",
-    "steals",
-    "turnovers",
-    "threes",
-    "points_rebounds_assists",
-    "points_rebounds",
-    "points_assists",
-    "rebounds_assists",
-]
-_PERIOD = [
-    "h2h",
-    "h2h_3_way",
-    "spreads",
-    "totals",
-    "team_totals",
-    "alternate_spreads",
-    "alternate_totals",
-    "alternate_team_totals",
-]
+_PLAYER = words(
+    "points points_q1 rebounds rebounds_q1 assists assists_q1 threes blocks steals blocks_steals "
+    "turnovers points_rebounds_assists points_rebounds points_assists rebounds_assists field_goals "
+    "frees_made frees_attempts first_basket first_team_basket double_double triple_double "
+    "method_of_first_basket fantasy_points"
+)
+_LADDERS = words(
+    "points rebounds assists blocks steals turnovers threes points_rebounds_assists points_rebounds "
+    "points_assists rebounds_assists"
+)
+_PERIOD = words("h2h h2h_3_way spreads totals team_totals alternate_spreads alternate_totals alternate_team_totals")
 
 MARKETS = frozenset(
     {*FEATURED_MARKETS, *LAY_MARKETS}
@@ -106,24 +74,14 @@ _REGION_OF: dict[str, str] = {
     **dict.fromkeys(
         (
             *(book.key for book in BOOKMAKERS),
-            *[
-                "wynnbet",
-                "sugarhouse",
-                "pointsbetus",
-                "twinspires",
-                "foxbet",
-                "barstool",
-                "unibet_us",
-                "superbook",
-                "circasports",
-            ],
+            *words("wynnbet sugarhouse pointsbetus twinspires foxbet barstool unibet_us superbook circasports"),
         ),
         "us",
     ),
-    **dict.fromkeys(["ballybet", "betanysports", "betparx", "espnbet", "fliff", "hardrockbet", "rebet"], "us2"),
-    **dict.fromkeys(["betr_us_dfs", "pick6", "prizepicks", "underdog"], "us_dfs"),
-    **dict.fromkeys(["betopenly", "kalshi", "novig", "polymarket", "prophetx"], "us_ex"),
-    **dict.fromkeys(["pinnacle", "matchbook", "onexbet", "betfair_ex_eu", "gtbets", "intertops"], "eu"),
+    **dict.fromkeys(words("ballybet betanysports betparx espnbet fliff hardrockbet rebet"), "us2"),
+    **dict.fromkeys(words("betr_us_dfs pick6 prizepicks underdog"), "us_dfs"),
+    **dict.fromkeys(words("betopenly kalshi novig polymarket prophetx"), "us_ex"),
+    **dict.fromkeys(words("pinnacle matchbook onexbet betfair_ex_eu gtbets intertops"), "eu"),
 }
 
 
