@@ -1,0 +1,320 @@
+{{ config(
+    materialized='incremental',
+    incremental_strategy='upsert',
+    unique_key=['event_id', 'market_id', 'scored_at'],
+    on_schema_change='append_new_columns',
+    tags=['scoring'],
+    pre_hook=["{{ claim_loads(['staging_odds_api']) }}"],
+    post_hook=["{{ release_loads() }}"],
+    indexes=[{'columns': ['event_id', 'scored_at']}],
+) }}
+
+with claimed_loads as (
+
+    select load_id
+    from {{ source('ops', 'model_loads') }}
+    where
+        model_name = 'market_scores'
+        and source_schema = 'staging_odds_api'
+        and not is_done
+
+),
+
+odds as (
+
+    select * from {{ ref('stg_odds_api__odds') }}
+
+),
+
+quotes as (
+
+    select * from {{ ref('int_quotes_normalised') }}
+
+),
+
+claimed_boards as (
+
+    select
+        odds.event_id,
+        odds.captured_at
+    from claimed_loads
+    inner join odds on claimed_loads.load_id = odds.load_id
+    group by
+        odds.event_id,
+        odds.captured_at
+
+),
+
+-- A board is scored from what its own capture shows and nothing else: no later
+-- price, no later start, no match made afterwards.
+quotes_on_board as (
+
+    select distinct on (quotes.event_id, quotes.captured_at, quotes.market_id)
+        quotes.event_id,
+        quotes.captured_at as scored_at,
+        quotes.market_id,
+        quotes.sport_key,
+        quotes.bookmaker_key,
+        quotes.owner_family,
+        quotes.market_key,
+        quotes.outcome_side,
+        quotes.outcome_name,
+        quotes.description,
+        quotes.line_points::numeric(8, 2) as line_points,
+        quotes.price_american,
+        quotes.quoted_at,
+        quotes.commences_at,
+        quotes.is_two_way,
+        quotes.is_gradable,
+        round(extract(epoch from quotes.captured_at - quotes.quoted_at))::bigint
+            as quote_age_seconds,
+        -- The line as the home side, or the over, sees it: one number for the
+        -- two sides of a market.
+        case
+            when
+                quotes.outcome_side = 'away' and quotes.line_points is not null
+                then - quotes.line_points
+            else quotes.line_points
+        end::numeric(8, 2) as market_line
+    from claimed_boards
+    inner join quotes
+        on
+            claimed_boards.event_id = quotes.event_id
+            and claimed_boards.captured_at = quotes.captured_at
+    where
+        quotes.rejection_reason is null
+        and not quotes.is_in_play
+        and not quotes.is_lay
+    order by
+        quotes.event_id,
+        quotes.captured_at,
+        quotes.market_id,
+        quotes.quoted_at desc nulls last,
+        quotes.price_american,
+        quotes.line_points
+
+),
+
+quotes_with_prices as (
+
+    select
+        *,
+        -- Player and line, one text for both sides: books are compared only
+        -- where they speak of the same thing.
+        concat_ws('|', coalesce(description, '-'), coalesce(market_line::text, '-'))
+            as panel_key,
+        {{ american_to_decimal('price_american') }} as price_decimal,
+        {{ american_to_probability('price_american') }} as implied_probability
+    from quotes_on_board
+
+),
+
+quotes_with_booksum as (
+
+    select
+        *,
+        count(*) over both_sides as side_count,
+        sum(implied_probability) over both_sides as booksum,
+        sum(implied_probability) over both_sides - implied_probability
+            as opposite_probability
+    from quotes_with_prices
+    window both_sides as (
+        partition by
+            event_id,
+            scored_at,
+            bookmaker_key,
+            market_key,
+            panel_key
+    )
+
+),
+
+quotes_with_fair_price as (
+
+    select
+        *,
+        is_two_way and side_count = 2 as has_both_sides,
+        coalesce(
+            quote_age_seconds > {{ var('stale_quote_seconds') }}, false
+        ) as is_stale,
+        case
+            when is_two_way and side_count = 2
+                then round(implied_probability / booksum, 10)
+        end::numeric(12, 10) as fair_probability,
+        -- The band over the methods with a closed form for two outcomes:
+        -- multiplicative, additive (= Shin) and odds ratio.
+        case
+            when is_two_way and side_count = 2 and booksum >= 1
+                then
+                    {{ devig_band(
+                        'implied_probability', 'opposite_probability'
+                    ) }}
+        end as method_band,
+        is_two_way
+        and side_count = 2
+        and booksum >= 1
+        and not coalesce(
+            quote_age_seconds > {{ var('stale_quote_seconds') }}, false
+        ) as is_vote
+    from quotes_with_booksum
+
+),
+
+-- One vote per owner, so that a family of brands does not outvote the others;
+-- nothing stale, nothing that sums below one.
+quotes_with_family_vote as (
+
+    select
+        *,
+        avg(fair_probability) filter (where is_vote) over one_family
+            as family_vote,
+        is_vote
+        and row_number() over (
+            partition by
+                event_id,
+                scored_at,
+                market_key,
+                outcome_side,
+                panel_key,
+                owner_family,
+                is_vote
+            order by bookmaker_key
+        ) = 1 as is_first_of_family
+    from quotes_with_fair_price
+    window one_family as (
+        partition by
+            event_id,
+            scored_at,
+            market_key,
+            outcome_side,
+            panel_key,
+            owner_family
+    )
+
+),
+
+-- All votes of a panel in order, and where in them the quote's own family is:
+-- a quote is judged by the others.
+quotes_with_panel as (
+
+    select
+        *,
+        array_agg(family_vote) filter (where is_first_of_family) over (
+            whole_panel
+            rows between unbounded preceding and unbounded following
+        ) as all_votes,
+        case
+            when family_vote is not null
+                then
+                    count(*) filter (where is_first_of_family) over (
+                        whole_panel
+                        range between unbounded preceding and current row
+                    )
+        end as vote_number
+    from quotes_with_family_vote
+    window whole_panel as (
+        partition by
+            event_id,
+            scored_at,
+            market_key,
+            outcome_side,
+            panel_key
+        order by
+            family_vote,
+            owner_family
+    )
+
+),
+
+quotes_with_panel_size as (
+
+    select
+        *,
+        coalesce(cardinality(all_votes), 0)
+        - case when vote_number is null then 0 else 1 end
+            as consensus_families
+    from quotes_with_panel
+
+),
+
+quotes_with_consensus as (
+
+    select
+        *,
+        case
+            when
+                consensus_families >= {{ var('consensus_min_families') }}
+                then
+                    {{ median_without(
+                        'all_votes', 'vote_number', 'consensus_families'
+                    ) }}
+        end as consensus_probability
+    from quotes_with_panel_size
+
+),
+
+quotes_with_edge as (
+
+    select
+        *,
+        round(consensus_probability * price_decimal - 1, 8)::numeric(12, 8)
+            as edge
+    from quotes_with_consensus
+
+),
+
+quotes_with_reason as (
+
+    select
+        *,
+        case
+            when not has_both_sides then 'one_sided'
+            when booksum < 1 then 'under_round'
+            when is_stale then 'stale_quote'
+            when consensus_probability is null then 'too_few_books'
+            when not is_gradable then 'not_gradable'
+            when edge < {{ var('pick_min_edge') }} then 'edge_too_small'
+            -- The edge must be larger than what the choice of de-vig method
+            -- alone could make of it.
+            when edge <= method_band * price_decimal then 'edge_within_band'
+            else 'edge'
+        end as reason_code
+    from quotes_with_edge
+
+),
+
+final as (
+
+    select
+        event_id,
+        market_id,
+        scored_at,
+        sport_key,
+        bookmaker_key,
+        market_key,
+        outcome_side,
+        outcome_name,
+        description,
+        line_points,
+        price_american,
+        price_decimal,
+        implied_probability,
+        round(booksum - 1, 10)::numeric(12, 10) as overround,
+        fair_probability,
+        method_band,
+        consensus_probability,
+        consensus_families::integer as consensus_families,
+        null::numeric(12, 10) as model_probability,
+        edge,
+        round(greatest(edge, 0) / (price_decimal - 1), 8)::numeric(12, 8)
+            as kelly_fraction,
+        reason_code = 'edge' as is_pick,
+        reason_code,
+        quoted_at,
+        quote_age_seconds,
+        commences_at
+    from quotes_with_reason
+
+)
+
+select * from final

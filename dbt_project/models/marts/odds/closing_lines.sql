@@ -1,0 +1,204 @@
+{{ config(
+    materialized='incremental',
+    incremental_strategy='upsert',
+    unique_key=['event_id', 'market_id'],
+    on_schema_change='append_new_columns',
+    tags=['snapshot'],
+    pre_hook=[
+        "{{ claim_loads(['staging_odds_api']) }}",
+        "{{ forget_unstarted(
+            ref('int_closes_touched'), ref('int_events_started')
+        ) }}",
+    ],
+    post_hook=["{{ release_loads() }}"],
+    indexes=[{'columns': ['market_id']}],
+) }}
+
+with touched_events as (
+
+    select event_id
+    from {{ ref('int_closes_touched') }}
+    where model_name = 'closing_lines'
+
+),
+
+events_started as (
+
+    select * from {{ ref('int_events_started') }}
+
+),
+
+markets as (
+
+    select * from {{ ref('markets') }}
+
+),
+
+quotes as (
+
+    select * from {{ ref('int_quotes_normalised') }}
+
+),
+
+started_events as (
+
+    select events_started.*
+    from touched_events
+    inner join events_started
+        on touched_events.event_id = events_started.event_id
+
+),
+
+-- The capture just before the start, and the few after it that still show what
+-- was quoted before it. The bookmaker's own clock decides, not ours.
+quotes_before_start as (
+
+    select
+        quotes.market_id,
+        quotes.event_id,
+        quotes.bookmaker_key,
+        quotes.market_key,
+        quotes.outcome_side,
+        quotes.description,
+        quotes.price_american,
+        quotes.line_points::numeric(8, 2) as line_points,
+        quotes.quoted_at,
+        quotes.captured_at
+    from started_events
+    inner join quotes
+        on
+            started_events.event_id = quotes.event_id
+            and quotes.captured_at >= coalesce(
+                started_events.last_listed_before_start_at,
+                started_events.starts_at
+            )
+            and quotes.captured_at < started_events.starts_at
+            + interval '{{ var("close_grace_seconds") }} seconds'
+    where
+        quotes.rejection_reason is null
+        and coalesce(quotes.quoted_at, quotes.captured_at)
+        < started_events.starts_at
+
+),
+
+closing_quotes as (
+
+    select distinct on (market_id) *
+    from quotes_before_start
+    order by
+        market_id,
+        captured_at desc,
+        quoted_at desc nulls last,
+        price_american,
+        line_points
+
+),
+
+books_at_close as (
+
+    select
+        event_id,
+        bookmaker_key
+    from quotes_before_start
+    group by
+        event_id,
+        bookmaker_key
+
+),
+
+closes as (
+
+    select
+        markets.event_id,
+        markets.market_id,
+        markets.bookmaker_key,
+        markets.market_key,
+        markets.outcome_side,
+        markets.outcome_name,
+        markets.description,
+        closing_quotes.line_points,
+        closing_quotes.price_american,
+        {{ american_to_decimal('closing_quotes.price_american') }}
+            as price_decimal,
+        {{ american_to_probability('closing_quotes.price_american') }}
+            as implied_probability,
+        closing_quotes.quoted_at,
+        closing_quotes.captured_at,
+        started_events.starts_at,
+        round(
+            extract(
+                epoch from started_events.starts_at
+                - coalesce(
+                    closing_quotes.quoted_at, closing_quotes.captured_at
+                )
+            )
+        )::bigint as close_age_seconds,
+        books_at_close.bookmaker_key is not null as is_book_at_close,
+        started_events.last_listed_before_start_at
+    from started_events
+    inner join markets on started_events.event_id = markets.event_id
+    left join closing_quotes on markets.market_id = closing_quotes.market_id
+    left join books_at_close
+        on
+            markets.event_id = books_at_close.event_id
+            and markets.bookmaker_key = books_at_close.bookmaker_key
+
+),
+
+closes_with_pairs as (
+
+    select
+        *,
+        count(price_american) over both_sides as side_count,
+        sum(implied_probability) over both_sides as booksum
+    from closes
+    window both_sides as (
+        partition by
+            event_id,
+            bookmaker_key,
+            market_key,
+            description,
+            case
+                when outcome_side = 'away' then - line_points
+                else line_points
+            end
+    )
+
+),
+
+final as (
+
+    select
+        event_id,
+        market_id,
+        bookmaker_key,
+        market_key,
+        outcome_side,
+        outcome_name,
+        description,
+        line_points,
+        price_american,
+        price_decimal,
+        implied_probability,
+        case
+            when side_count = 2
+                then round(implied_probability / booksum, 10)
+        end::numeric(12, 10) as fair_probability,
+        starts_at,
+        quoted_at,
+        captured_at,
+        close_age_seconds,
+        case
+            when
+                close_age_seconds <= {{ var('close_max_age_seconds') }}
+                then 'measured'
+            when close_age_seconds is not null then 'stale'
+            when last_listed_before_start_at is null then 'no_snapshot'
+            when is_book_at_close then 'market_missing'
+            else 'book_missing'
+        end as close_status
+    from closes_with_pairs
+
+)
+
+select * from final

@@ -1,0 +1,31 @@
+{{ config(
+    materialized='incremental',
+    incremental_strategy='upsert',
+    unique_key=['source', 'source_id'],
+    on_schema_change='append_new_columns',
+    tags=['ingest'],
+    post_hook=["{{ forget_missing(ref('int_events_matched'), ['source', 'source_id']) }}"],
+    indexes=[{'columns': ['game_id']}],
+) }}
+
+with matches as (
+
+    select * from {{ ref('int_events_matched') }}
+
+),
+
+final as (
+
+    select
+        source,
+        source_id,
+        game_id,
+        match_method,
+        minutes_apart,
+        is_swapped,
+        matched_at
+    from matches
+
+)
+
+select * from final

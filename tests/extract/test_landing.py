@@ -1,0 +1,460 @@
+"""Landing in PostgreSQL through dlt: whole, once, quietly."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import closing
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import psycopg2
+import pytest
+from pydantic import SecretStr
+
+from extract import balldontlie as balldontlie_api
+from extract import odds_api as odds_api_api
+from extract.balldontlie import balldontlie
+from extract.client import ApiClient, RateLimit, RetryPolicy
+from extract.extraction import Problems, extraction
+from extract.history import recorded
+from extract.landing import Landing, land, landed_responses, landed_snapshots
+from extract.odds_api import odds_api, odds_api_historical
+from extract.payloads import Response
+from extract.records import LandingError, TierLimit, UnknownSport
+from ops.warehouse import Connection
+from simulator import League, LeagueSettings, Options, Simulator, SimulatorApp, SimulatorClock, serve
+from tests.extract.doubles import (
+    KEY,
+    NOW,
+    Book,
+    Canned,
+    StoppedClock,
+    Wire,
+    error,
+    event,
+    game,
+    offered,
+    said,
+    total,
+)
+
+EVENING = datetime(2026, 11, 20, 22, tzinfo=UTC)
+QUICK = RateLimit(1_000_000, 1.0)
+
+
+def query(warehouse: Connection, text: str) -> list[tuple[Any, ...]]:
+    with closing(psycopg2.connect(warehouse.dsn)) as connection, connection.cursor() as cursor:
+        cursor.execute(text)
+        return cursor.fetchall()
+
+
+def import_files(warehouse: Connection, *paths: Path) -> list[Landing]:
+    book = Book()
+    landings = [
+        land(warehouse.dsn, extraction)
+        for extraction in recorded(paths, now=NOW, is_landed=landed_responses(warehouse.dsn), ledger=book)
+    ]
+    for landing in landings:
+        landing.raise_failures()
+    assert book.letters == []
+    return landings
+
+
+@pytest.fixture
+def simulator() -> Iterator[Simulator]:
+    """A simulated league on an evening, with BallDontLie's free plan."""
+    league = League(LeagueSettings(first_day=date(2026, 11, 18), days=5, games_per_day=4))
+    app = SimulatorApp(league, SimulatorClock(EVENING), Options(key=KEY, tier="free"))
+    with serve(app) as simulator:
+        yield simulator
+
+
+def connected(api: Any, simulator: Simulator, book: Book) -> ApiClient:
+    client: ApiClient = api.connect(
+        base_url=simulator.base_url,
+        key=SecretStr(KEY),
+        ledger=book,
+        clock=StoppedClock(EVENING),
+        rate_limit=QUICK,
+        retry=RetryPolicy(max_attempts=3),
+        sleep=lambda _: None,
+    )
+    return client
+
+
+# -- from the simulator ----------------------------------------------------------------
+
+
+def test_an_evening_lands(warehouse: Connection, simulator: Simulator) -> None:
+    book = Book()
+    client = connected(odds_api_api, simulator, book)
+
+    landing = land(
+        warehouse.dsn,
+        odds_api(
+            client,
+            sports=["basketball_nba"],
+            regions=["us"],
+            event_markets=["player_points"],
+            endpoints=sorted(odds_api_api.ENDPOINTS),
+        ),
+    )
+
+    landing.raise_failures()
+    assert landing.rows["odds"] > 0
+    assert landing.rows["responses"] == len(book.requests)
+    for table in ("sports", "events", "odds", "scores"):
+        (counted,) = query(warehouse, f"select count(*), count(distinct request_id) from staging_odds_api.{table}")
+        assert counted == (landing.rows[table], 1)
+    asked = {request.request_id: request.row_count for request in book.requests}
+    told = dict(query(warehouse, "select request_id, element_count from staging_odds_api.responses"))
+    assert told == asked
+    loads = query(warehouse, "select distinct _dlt_load_id from staging_odds_api.responses")
+    assert loads == [(landing.load_id,)]
+    assert query(warehouse, "select load_id, status from staging_odds_api._dlt_loads") == [(landing.load_id, 0)]
+    kinds = query(
+        warehouse,
+        "select distinct jsonb_typeof(payload), payload ->> 'id' = event_id,"
+        " payload ->> 'sport_key' = sport_key, captured_at from staging_odds_api.odds",
+    )
+    assert kinds == [("object", True, True, EVENING)]
+    spent = [request for request in book.requests if request.endpoint == "odds"]
+    # Three markets in one region.
+    assert [request.credits_last for request in spent] == [3]
+
+
+def test_the_free_plan_lands_all_but_box_scores(warehouse: Connection, simulator: Simulator) -> None:
+    book = Book()
+    client = connected(balldontlie_api, simulator, book)
+
+    landing = land(
+        warehouse.dsn,
+        balldontlie(
+            client,
+            endpoints=balldontlie_api.ENDPOINTS,
+            start_date=date(2026, 11, 18),
+            end_date=date(2026, 11, 22),
+        ),
+    )
+
+    landing.raise_failures()
+    assert [type(limit) for limit in landing.limits] == [TierLimit]
+    assert landing.rows["games"] == 20
+    assert landing.rows["teams"] >= 30
+    assert "stats" not in landing.rows
+    pages = [request.row_count for request in book.requests if request.endpoint == "players"]
+    assert len(pages) > 1
+    assert query(warehouse, "select count(distinct player_id) from staging_balldontlie.players") == [
+        (sum(page or 0 for page in pages),)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("fault", "path", "reason"),
+    [
+        ({"kind": "status", "status": 500}, "*/games", "server_error"),
+        ({"kind": "truncate"}, "*/games", "bad_payload"),
+        ({"kind": "html"}, "*/games", "bad_payload"),
+        ({"kind": "reset"}, "*/games", "bad_payload"),
+        ({"kind": "drop"}, "*/games", "unreachable_host"),
+    ],
+)
+def test_a_fault_that_passes_is_survived_and_one_that_stays_is_told(
+    warehouse: Connection, simulator: Simulator, fault: dict[str, Any], path: str, reason: str
+) -> None:
+    book = Book()
+    asked: dict[str, Any] = {"endpoints": ["teams", "games"], "dates": [date(2026, 11, 20)]}
+    simulator.inject_fault(**fault, path=path, times=2)
+
+    passed = land(warehouse.dsn, balldontlie(connected(balldontlie_api, simulator, book), **asked))
+    simulator.clear_faults()
+    simulator.inject_fault(**fault, path=path, times=None)
+    stayed = land(warehouse.dsn, balldontlie(connected(balldontlie_api, simulator, book), **asked))
+
+    passed.raise_failures()
+    assert passed.rows["games"] == 4
+    assert [request.attempts for request in book.requests] == [1, 3, 1, 3]
+    assert [failure.reason for failure in stayed.failures] == [reason]
+    assert "games" not in stayed.rows
+    assert stayed.rows["teams"] == passed.rows["teams"]
+    assert [letter.reason for letter in book.letters] == [reason]
+
+
+def test_a_backfill_lands_and_its_second_run_asks_and_lands_nothing(
+    warehouse: Connection, simulator: Simulator
+) -> None:
+    book = Book()
+    client = connected(odds_api_api, simulator, book)
+
+    def backfill() -> list[Landing]:
+        chunks = odds_api_historical(
+            client,
+            sport="basketball_nba",
+            start=EVENING - timedelta(hours=5),
+            end=EVENING - timedelta(hours=1),
+            step=timedelta(hours=1),
+            regions=["us"],
+            is_landed=landed_snapshots(
+                warehouse.dsn, sport="basketball_nba", markets="h2h,spreads,totals", regions="us"
+            ),
+            size=2,
+        )
+        return [land(warehouse.dsn, chunk) for chunk in chunks]
+
+    first = backfill()
+    asked = len(book.requests)
+    second = backfill()
+
+    assert [landing.rows["responses"] for landing in first] == [2, 2, 1]
+    assert asked == 5
+    assert second == []
+    assert len(book.requests) == asked
+    captured = query(warehouse, "select captured_at from staging_odds_api.responses order by 1")
+    assert all(EVENING - timedelta(hours=6) < instant <= EVENING - timedelta(hours=1) for (instant,) in captured)
+
+
+def test_a_snapshot_answers_until_the_next_one_and_only_the_same_question(
+    warehouse: Connection, wire: Wire, odds_client: ApiClient
+) -> None:
+    wire.answers = [
+        said(
+            {
+                "timestamp": "2024-01-17T11:55:00Z",
+                "previous_timestamp": "2024-01-17T11:50:00Z",
+                "next_timestamp": "2024-01-17T12:05:00Z",
+                "data": [offered()],
+            }
+        )
+    ]
+    (chunk,) = odds_api_historical(
+        odds_client,
+        sport="basketball_nba",
+        start=NOW,
+        end=NOW,
+        step=timedelta(days=1),
+        regions=["us"],
+        is_landed=lambda _: False,
+    )
+    land(warehouse.dsn, chunk)
+
+    asked = {"sport": "basketball_nba", "markets": "h2h,spreads,totals", "regions": "us"}
+    is_landed = landed_snapshots(warehouse.dsn, **asked)
+
+    minutes = [-6, -5, 0, 4, 5]
+    assert [is_landed(NOW + timedelta(minutes=one)) for one in minutes] == [False, True, True, True, False]
+    for other in ({"markets": "h2h"}, {"regions": "eu"}, {"sport": "basketball_wnba"}):
+        assert not landed_snapshots(warehouse.dsn, **asked | other)(NOW)
+    assert not landed_snapshots(warehouse.dsn, **asked, bookmakers="fanduel")(NOW)
+
+
+# -- what goes wrong -------------------------------------------------------------------
+
+
+def test_a_failing_sport_lands_the_other_and_fails_the_task_afterwards(
+    warehouse: Connection, wire: Wire, odds_client: ApiClient
+) -> None:
+    wire.answering = lambda asked: error("UNKNOWN_SPORT", 404) if "unheard_of" in asked.path else said([offered()])
+
+    landing = land(
+        warehouse.dsn,
+        odds_api(
+            odds_client,
+            sports=["unheard_of", "basketball_nba"],
+            regions=["us"],
+            endpoints=["odds"],
+        ),
+    )
+
+    assert landing.rows == {"responses": 1, "odds": 1}
+    with pytest.raises(UnknownSport, match="'unheard_of'"):
+        landing.raise_failures()
+    assert query(warehouse, "select sport_key from staging_odds_api.odds") == [("basketball_nba",)]
+
+
+def test_several_failures_are_all_named(warehouse: Connection, wire: Wire, odds_client: ApiClient) -> None:
+    wire.answers = [Canned(500)]
+
+    landing = land(
+        warehouse.dsn,
+        odds_api(odds_client, sports=["one", "two"], regions=["us"], endpoints=["odds"]),
+    )
+
+    assert landing.load_id is None
+    with pytest.raises(Exception, match=r"2 requests failed.*/sports/one/.*/sports/two/"):
+        landing.raise_failures()
+
+
+def test_elements_that_cannot_land_are_dead_letters(
+    warehouse: Connection, wire: Wire, odds_client: ApiClient, book: Book
+) -> None:
+    body = json.dumps([offered("a" * 32), event("b" * 32), event("c" * 32), {"no": "id"}])
+    broken = body.encode().replace(b"b" * 32 + b'"', b"b" * 32 + b'\\u0000"')
+    wire.answers = [Canned(body=broken.replace(b"c" * 32, b"\xe9" * 32))]
+
+    landing = land(
+        warehouse.dsn,
+        odds_api(odds_client, sports=["basketball_nba"], regions=["us"], endpoints=["odds"]),
+    )
+
+    landing.raise_failures()
+    assert landing.rows == {"responses": 1, "odds": 1}
+    assert [letter.reason for letter in book.letters] == [
+        "unstorable_text",
+        "unstorable_text",
+        "missing_id",
+    ]
+    assert query(warehouse, "select element_count from staging_odds_api.responses") == [(4,)]
+
+
+@pytest.mark.parametrize(
+    "text", ["", "O'Brien", 'say "hi"', "back\\slash", "a,b;c\td", "line\nbreak\r\n", "Dončić 🏀", "\\N", "{}"]
+)
+def test_text_lands_as_it_came(warehouse: Connection, wire: Wire, games_client: ApiClient, text: str) -> None:
+    wire.answers = [said({"data": [game(1, status=text)]})]
+
+    land(warehouse.dsn, balldontlie(games_client, endpoints=["games"], seasons=[2023]))
+
+    (payload,) = query(warehouse, "select payload ->> 'status' from staging_balldontlie.games")
+    assert payload == (text,)
+
+
+def test_an_empty_response_is_on_record(warehouse: Connection, wire: Wire, odds_client: ApiClient) -> None:
+    wire.answers = [said([])]
+
+    landing = land(
+        warehouse.dsn,
+        odds_api(odds_client, sports=["basketball_nba"], regions=["us"], endpoints=["odds"]),
+    )
+
+    assert landing.rows == {"responses": 1}
+    assert query(warehouse, "select endpoint, sport_key, element_count from staging_odds_api.responses") == [
+        ("odds", "basketball_nba", 0)
+    ]
+
+
+def test_a_load_that_breaks_in_the_middle_is_not_visible(warehouse: Connection) -> None:
+    def responses() -> Iterator[Response]:
+        yield Response("r-1", "odds", NOW, {}, [offered()], "hash")
+        raise RuntimeError("the machine was switched off")
+
+    with pytest.raises(LandingError, match="the machine was switched off"):
+        land(
+            warehouse.dsn,
+            extraction("odds_api", {"odds": responses()}, Problems(), Book()),
+        )
+
+    visible = query(
+        warehouse,
+        "select count(*) from staging_odds_api.responses"
+        " join staging_odds_api._dlt_loads on load_id = _dlt_load_id and status = 0",
+    )
+    assert visible == [(0,)]
+    # And the next run loads its own rows, not what the broken one left behind.
+    good = Response("r-2", "odds", NOW, {}, [offered()], "hash")
+    landing = land(warehouse.dsn, extraction("odds_api", {"odds": iter([good])}, Problems(), Book()))
+    assert query(warehouse, "select request_id from staging_odds_api.responses") == [("r-2",)]
+    assert landing.rows == {"responses": 1, "odds": 1}
+
+
+def nothing() -> Any:
+    return extraction("odds_api", {"odds": iter(())}, Problems(), Book())
+
+
+def test_a_wrong_password_is_not_repeated(warehouse: Connection) -> None:
+    wrong = warehouse.dsn.replace(warehouse.password, "0pen-sesame")
+
+    with pytest.raises(LandingError, match="does not answer.*PGHOST") as caught:
+        land(wrong, nothing())
+
+    assert "0pen-sesame" not in str(caught.value)
+    assert caught.value.__context__ is None
+
+
+def test_a_database_without_landing_tables_is_told(empty_database: Connection) -> None:
+    with pytest.raises(LandingError, match="landing tables of staging_odds_api are missing"):
+        land(empty_database.dsn, nothing())
+
+
+def test_landing_says_nothing_but_its_own_log(
+    warehouse: Connection, wire: Wire, odds_client: ApiClient, capfd: pytest.CaptureFixture[str]
+) -> None:
+    wire.answers = [said([offered()])]
+    capfd.readouterr()
+
+    land(
+        warehouse.dsn,
+        odds_api(odds_client, sports=["basketball_nba"], regions=["us"], endpoints=["odds"]),
+    )
+
+    told = capfd.readouterr()
+    assert told.err == ""
+    assert [line for line in told.out.splitlines() if " landed " not in line] == []
+
+
+# -- from recordings -------------------------------------------------------------------
+
+
+def test_a_second_import_loads_nothing(warehouse: Connection, tmp_path: Path) -> None:
+    for minute in (0, 15, 30):
+        path = tmp_path / f"2026-07-14T16{minute:02}00Z.json"
+        path.write_text(json.dumps([offered(price=-100 - minute)]))
+    (tmp_path / "2026-07-14T164500Z.json").write_text("[]")
+    (tmp_path / "games_2023.json").write_text(json.dumps([game(1), game(2)]))
+
+    first = total(import_files(warehouse, tmp_path))
+    second = import_files(warehouse, tmp_path)
+
+    assert first == {"responses": 5, "odds": 3, "games": 2}
+    assert second == []
+
+
+OUTCOMES = """
+    select count(*), count(distinct event_id)
+    from staging_odds_api.odds
+    cross join lateral jsonb_array_elements(payload -> 'bookmakers') as bookmaker
+    cross join lateral jsonb_array_elements(bookmaker -> 'markets') as market
+    cross join lateral jsonb_array_elements(market -> 'outcomes') as outcome
+"""
+
+
+def test_the_recorded_season_lands_whole(warehouse: Connection, recordings: Path) -> None:
+    season = recordings / "odds_api" / "odds_api_nba_historical_2023-24.tar.xz"
+    games = recordings / "balldontlie" / "games_2023.json.xz"
+
+    landings = import_files(warehouse, season, games)
+
+    assert total(landings)["responses"] == 238 + 238 + 1
+    assert total(landings)["games"] == 1_319
+    assert query(warehouse, OUTCOMES) == [(125_150, 1_355)]
+    assert query(
+        warehouse,
+        "select endpoint, count(*), count(distinct captured_at), min(sport_key)"
+        " from staging_odds_api.responses group by endpoint order by endpoint",
+    ) == [
+        ("historical_events", 238, 238, "basketball_nba"),
+        ("historical_odds", 238, 238, "basketball_nba"),
+    ]
+    assert import_files(warehouse, season, games) == []
+
+
+def test_the_recorded_polls_land_whole(warehouse: Connection, recordings: Path) -> None:
+    polls = recordings / "odds_api" / "odds_api_wnba_live_2026-07-14_08-02.tar.xz"
+
+    landings = import_files(warehouse, polls)
+
+    assert total(landings) == {"responses": 1_852, "odds": 11_685}
+    assert query(
+        warehouse,
+        "select count(distinct captured_at), count(distinct request_id), min(captured_at)"
+        " from staging_odds_api.responses",
+    ) == [(1_852, 1_852, datetime(2026, 7, 14, 16, 45, 27, tzinfo=UTC))]
+    # What a poll says in payload_hash: 92.8 % of consecutive rows change nothing.
+    ((unchanged, compared),) = query(
+        warehouse,
+        "select count(*) filter (where payload_hash = before), count(before) from ("
+        " select payload_hash, lag(payload_hash) over (partition by event_id order by captured_at)"
+        " as before from staging_odds_api.odds) as consecutive",
+    )
+    assert 0.0 < unchanged / compared < 1.0
