@@ -40,7 +40,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, cast
 from uuid import NAMESPACE_URL, uuid5
 
 from extract.extraction import Extraction, Problems, extraction
@@ -209,13 +209,15 @@ def _opened(path: Path, name: str) -> Iterator[_File]:
     place = str(path)
     try:
         if name.endswith(_TAR_ENDINGS):
-            with tarfile.open(path, "r|*") as tar:
+            with _unpacked(path) as tape, tarfile.open(fileobj=tape, mode="r|") as tar:
                 for member in tar:
                     inner = member.name.removeprefix("./")
                     if member.isfile() and _is_read(inner) and inner.endswith(_JSON_ENDINGS):
                         stream = tar.extractfile(member)
                         assert stream is not None
                         yield _inflated(f"{place}:{inner}", inner, stream)
+            if name.endswith(".tar") and not _has_end(path):
+                raise EOFError("its end is missing")
         elif name.endswith(".zip"):
             with zipfile.ZipFile(path) as archive:
                 for inner in sorted(archive.namelist()):
@@ -227,6 +229,22 @@ def _opened(path: Path, name: str) -> Iterator[_File]:
                 yield _inflated(place, name, stream)
     except (OSError, EOFError, tarfile.TarError, zipfile.BadZipFile, lzma.LZMAError) as error:
         yield _File(place, name, str(path.parent), problem=f"cannot be read ({error})")
+
+
+def _unpacked(path: Path) -> IO[bytes]:
+    """A tar file as a stream that, unlike tarfile's own, complains if it is cut off."""
+    if path.name.endswith((".gz", ".tgz")):
+        return cast(IO[bytes], gzip.open(path, "rb"))
+    if path.name.endswith((".xz", ".txz")):
+        return cast(IO[bytes], lzma.open(path, "rb"))
+    return path.open("rb")
+
+
+def _has_end(path: Path) -> bool:
+    """Whether a tar file ends with a block of zeros; tarfile takes a cut for the end."""
+    with path.open("rb") as tape:
+        tape.seek(max(0, path.stat().st_size - tarfile.BLOCKSIZE))
+        return tape.read() == bytes(tarfile.BLOCKSIZE)
 
 
 def _inflated(place: str, name: str, stream: IO[bytes]) -> _File:

@@ -9,6 +9,7 @@ import lzma
 import tarfile
 import zipfile
 from datetime import UTC, datetime
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -246,15 +247,21 @@ def test_a_broken_archive_is_named(tmp_path: Path, name: str) -> None:
     assert name in str(extraction.problems.failures[0])
 
 
-def test_an_archive_that_is_cut_off_gives_what_came_before(tmp_path: Path) -> None:
-    bodies = {f"2026-07-14T1645{n:02}Z.json": json.dumps([offered(f"{n:032}")]).encode() for n in range(9)}
-    path = packed_tar(tmp_path, "w", "polls.tar", bodies)
-    path.write_bytes(path.read_bytes()[: 5 * 1536 + 700])
+@pytest.mark.parametrize("mode", ["w", "w:gz", "w:xz"])
+@pytest.mark.parametrize("share", [0.3, 0.5, 0.7])
+def test_an_archive_that_is_cut_off_gives_what_came_before_and_is_named(
+    tmp_path: Path, mode: str, share: float
+) -> None:
+    names = [f"2026-07-14T1645{second:02}Z.json" for second in range(60)]
+    bodies = {name: json.dumps([offered(sha256(name.encode()).hexdigest()[:32])]).encode() for name in names}
+    path = packed_tar(tmp_path, mode, f"polls.tar{mode[1:].replace(':', '.')}", bodies)
+    whole = path.read_bytes().rstrip(b"\0")
+    path.write_bytes(whole[: int(len(whole) * share)])
 
     (extraction,) = read(path)
 
-    assert 1 <= len(landed_rows(run_dry(extraction))) < 9
-    assert "polls.tar" in str(extraction.problems.failures[0])
+    assert len(landed_rows(run_dry(extraction))) < 60
+    assert path.name in str(extraction.problems.failures[-1])
 
 
 def test_what_is_not_there_is_said_at_once(tmp_path: Path) -> None:

@@ -45,7 +45,7 @@ QUICK = RateLimit(1_000_000, 1.0)
 
 
 def query(warehouse: Connection, text: str) -> list[tuple[Any, ...]]:
-    with closing(psycopg2.connect(warehouse.dsn)) as connection, connection.cursor() as cursor:
+    with closing(psycopg2.connect(warehouse.url)) as connection, connection.cursor() as cursor:
         cursor.execute(text)
         return cursor.fetchall()
 
@@ -53,8 +53,8 @@ def query(warehouse: Connection, text: str) -> list[tuple[Any, ...]]:
 def import_files(warehouse: Connection, *paths: Path) -> list[Landing]:
     book = Book()
     landings = [
-        land(warehouse.dsn, extraction)
-        for extraction in recorded(paths, now=NOW, is_landed=landed_responses(warehouse.dsn), ledger=book)
+        land(warehouse.url, extraction)
+        for extraction in recorded(paths, now=NOW, is_landed=landed_responses(warehouse.url), ledger=book)
     ]
     for landing in landings:
         landing.raise_failures()
@@ -92,7 +92,7 @@ def test_an_evening_lands(warehouse: Connection, simulator: Simulator) -> None:
     client = connected(odds_api_api, simulator, book)
 
     landing = land(
-        warehouse.dsn,
+        warehouse.url,
         odds_api(
             client,
             sports=["basketball_nba"],
@@ -130,7 +130,7 @@ def test_the_free_plan_lands_all_but_box_scores(warehouse: Connection, simulator
     client = connected(balldontlie_api, simulator, book)
 
     landing = land(
-        warehouse.dsn,
+        warehouse.url,
         balldontlie(
             client,
             endpoints=balldontlie_api.ENDPOINTS,
@@ -168,10 +168,10 @@ def test_a_fault_that_passes_is_survived_and_one_that_stays_is_told(
     asked: dict[str, Any] = {"endpoints": ["teams", "games"], "dates": [date(2026, 11, 20)]}
     simulator.inject_fault(**fault, path=path, times=2)
 
-    passed = land(warehouse.dsn, balldontlie(connected(balldontlie_api, simulator, book), **asked))
+    passed = land(warehouse.url, balldontlie(connected(balldontlie_api, simulator, book), **asked))
     simulator.clear_faults()
     simulator.inject_fault(**fault, path=path, times=None)
-    stayed = land(warehouse.dsn, balldontlie(connected(balldontlie_api, simulator, book), **asked))
+    stayed = land(warehouse.url, balldontlie(connected(balldontlie_api, simulator, book), **asked))
 
     passed.raise_failures()
     assert passed.rows["games"] == 4
@@ -197,11 +197,11 @@ def test_a_backfill_lands_and_its_second_run_asks_and_lands_nothing(
             step=timedelta(hours=1),
             regions=["us"],
             is_landed=landed_snapshots(
-                warehouse.dsn, sport="basketball_nba", markets="h2h,spreads,totals", regions="us"
+                warehouse.url, sport="basketball_nba", markets="h2h,spreads,totals", regions="us"
             ),
             size=2,
         )
-        return [land(warehouse.dsn, chunk) for chunk in chunks]
+        return [land(warehouse.url, chunk) for chunk in chunks]
 
     first = backfill()
     asked = len(book.requests)
@@ -237,16 +237,16 @@ def test_a_snapshot_answers_until_the_next_one_and_only_the_same_question(
         regions=["us"],
         is_landed=lambda _: False,
     )
-    land(warehouse.dsn, chunk)
+    land(warehouse.url, chunk)
 
     asked = {"sport": "basketball_nba", "markets": "h2h,spreads,totals", "regions": "us"}
-    is_landed = landed_snapshots(warehouse.dsn, **asked)
+    is_landed = landed_snapshots(warehouse.url, **asked)
 
     minutes = [-6, -5, 0, 4, 5]
     assert [is_landed(NOW + timedelta(minutes=one)) for one in minutes] == [False, True, True, True, False]
     for other in ({"markets": "h2h"}, {"regions": "eu"}, {"sport": "basketball_wnba"}):
-        assert not landed_snapshots(warehouse.dsn, **asked | other)(NOW)
-    assert not landed_snapshots(warehouse.dsn, **asked, bookmakers="fanduel")(NOW)
+        assert not landed_snapshots(warehouse.url, **asked | other)(NOW)
+    assert not landed_snapshots(warehouse.url, **asked, bookmakers="fanduel")(NOW)
 
 
 # -- what goes wrong -------------------------------------------------------------------
@@ -258,7 +258,7 @@ def test_a_failing_sport_lands_the_other_and_fails_the_task_afterwards(
     wire.answering = lambda asked: error("UNKNOWN_SPORT", 404) if "unheard_of" in asked.path else said([offered()])
 
     landing = land(
-        warehouse.dsn,
+        warehouse.url,
         odds_api(
             odds_client,
             sports=["unheard_of", "basketball_nba"],
@@ -277,7 +277,7 @@ def test_several_failures_are_all_named(warehouse: Connection, wire: Wire, odds_
     wire.answers = [Canned(500)]
 
     landing = land(
-        warehouse.dsn,
+        warehouse.url,
         odds_api(odds_client, sports=["one", "two"], regions=["us"], endpoints=["odds"]),
     )
 
@@ -294,7 +294,7 @@ def test_elements_that_cannot_land_are_dead_letters(
     wire.answers = [Canned(body=broken.replace(b"c" * 32, b"\xe9" * 32))]
 
     landing = land(
-        warehouse.dsn,
+        warehouse.url,
         odds_api(odds_client, sports=["basketball_nba"], regions=["us"], endpoints=["odds"]),
     )
 
@@ -314,7 +314,7 @@ def test_elements_that_cannot_land_are_dead_letters(
 def test_text_lands_as_it_came(warehouse: Connection, wire: Wire, games_client: ApiClient, text: str) -> None:
     wire.answers = [said({"data": [game(1, status=text)]})]
 
-    land(warehouse.dsn, balldontlie(games_client, endpoints=["games"], seasons=[2023]))
+    land(warehouse.url, balldontlie(games_client, endpoints=["games"], seasons=[2023]))
 
     (payload,) = query(warehouse, "select payload ->> 'status' from staging_balldontlie.games")
     assert payload == (text,)
@@ -324,7 +324,7 @@ def test_an_empty_response_is_on_record(warehouse: Connection, wire: Wire, odds_
     wire.answers = [said([])]
 
     landing = land(
-        warehouse.dsn,
+        warehouse.url,
         odds_api(odds_client, sports=["basketball_nba"], regions=["us"], endpoints=["odds"]),
     )
 
@@ -341,7 +341,7 @@ def test_a_load_that_breaks_in_the_middle_is_not_visible(warehouse: Connection) 
 
     with pytest.raises(LandingError, match="the machine was switched off"):
         land(
-            warehouse.dsn,
+            warehouse.url,
             extraction("odds_api", {"odds": responses()}, Problems(), Book()),
         )
 
@@ -353,7 +353,7 @@ def test_a_load_that_breaks_in_the_middle_is_not_visible(warehouse: Connection) 
     assert visible == [(0,)]
     # And the next run loads its own rows, not what the broken one left behind.
     good = Response("r-2", "odds", NOW, {}, [offered()], "hash")
-    landing = land(warehouse.dsn, extraction("odds_api", {"odds": iter([good])}, Problems(), Book()))
+    landing = land(warehouse.url, extraction("odds_api", {"odds": iter([good])}, Problems(), Book()))
     assert query(warehouse, "select request_id from staging_odds_api.responses") == [("r-2",)]
     assert landing.rows == {"responses": 1, "odds": 1}
 
@@ -363,9 +363,9 @@ def nothing() -> Any:
 
 
 def test_a_wrong_password_is_not_repeated(warehouse: Connection) -> None:
-    wrong = warehouse.dsn.replace(warehouse.password, "0pen-sesame")
+    wrong = warehouse.url.replace(warehouse.password, "0pen-sesame")
 
-    with pytest.raises(LandingError, match="does not answer.*PGHOST") as caught:
+    with pytest.raises(LandingError, match=r"does not answer.*PGHOST") as caught:
         land(wrong, nothing())
 
     assert "0pen-sesame" not in str(caught.value)
@@ -374,7 +374,7 @@ def test_a_wrong_password_is_not_repeated(warehouse: Connection) -> None:
 
 def test_a_database_without_landing_tables_is_told(empty_database: Connection) -> None:
     with pytest.raises(LandingError, match="landing tables of staging_odds_api are missing"):
-        land(empty_database.dsn, nothing())
+        land(empty_database.url, nothing())
 
 
 def test_landing_says_nothing_but_its_own_log(
@@ -384,7 +384,7 @@ def test_landing_says_nothing_but_its_own_log(
     capfd.readouterr()
 
     land(
-        warehouse.dsn,
+        warehouse.url,
         odds_api(odds_client, sports=["basketball_nba"], regions=["us"], endpoints=["odds"]),
     )
 
