@@ -6,7 +6,7 @@
 #}
 {% if min_value is none and max_value is none %}
     {{ exceptions.raise_compiler_error(
-        "accepted_range on " ~ model ~ "." ~ column_name
+        "accepted_range on " ~ column_name
         ~ " has no bound: give min_value, max_value or both"
     ) }}
 {% endif %}
