@@ -70,6 +70,7 @@ def _parser() -> argparse.ArgumentParser:
     league.add_argument("--seed", type=int, default=7, help="another seed, another league (default 7)")
     league.add_argument("--days", type=int, default=60, help="days of the league (default 60)")
     league.add_argument("--games-per-day", type=int, default=8, help="games a day, 1 to 15 (default 8)")
+    league.add_argument("--lookahead-hours", type=int, default=36, help="how early games are listed (default 36)")
     league.add_argument("--first-day", metavar="DATE", help="first day (default: the clock is in the middle)")
     recorded = commands.add_parser("recorded", help="play recorded payloads back")
     recorded.add_argument("paths", metavar="PATH", nargs="+", type=Path, help="folder, archive or file")

@@ -81,6 +81,7 @@ class SimulatorApp:
         if scope["type"] != "http" or scope["path"].startswith(f"{_ADMIN}/"):
             await self._routes(scope, receive, send)
             return
+        scope = {**scope, "path": scope["path"].rstrip("/") or "/"}  # both APIs take a slash at the end
         rule = self.faults.take(scope["path"])
         pairs = parse_qsl(scope["query_string"].decode(), keep_blank_values=True)
         params = tuple((name, value) for name, value in pairs if name not in _KEY_PARAMETERS)

@@ -25,8 +25,8 @@ _LIVE_RENEWAL = 40
 _OUTAGE = 15 * MINUTE
 _FEED_LINGERS = 15 * MINUTE
 _FEATURED = ("h2h", "spreads", "totals")
-_OPINION_SD = 0.25
-_MISTAKE_SHARE = 0.01
+_OPINION_SD = 0.12
+_MISTAKE_SHARE = 0.007
 _PROPS = ("player_points", "player_rebounds", "player_assists")
 _NO_H2H_SHARE = {"betonlineag": 0.18, "lowvig": 0.18}
 
@@ -197,7 +197,7 @@ class Board:
             return []
         at = slot * _SLOT
         key = f"{self._key}:{book.key}:{number}:{slot}"
-        opinion = normal(f"{self._key}:{book.key}:opinion:{number == 2}", sd=_OPINION_SD) + normal(key, sd=0.12)
+        opinion = normal(f"{self._key}:{book.key}:opinion:{number == 2}", sd=_OPINION_SD) + normal(key, sd=0.06)
         mistake = 0.0
         if uniform(f"{key}:mistake") < _MISTAKE_SHARE:
             mistake = (1.2 + 1.2 * uniform(f"{key}:size")) * (1 if bits(f"{key}:side") % 2 else -1)

@@ -46,12 +46,12 @@ _QUOTA_HEADERS = {b"x-requests-remaining", b"x-requests-used", b"x-requests-last
 
 @dataclass(slots=True)
 class FaultRule:
-    """One kind of misbehaviour.
+    """One kind of misbehaviour; `KINDS` says what each does.
 
     It strikes requests whose path matches the glob `path`: not the first `skip` of them, then `times` of them (None:
-    all from then on). `retry_after` adds that header to a "status" answer, whose `body` is plain text or, if it is an object or a list, JSON. `element` counts from 0 into the list
-    of the answer (or into its ``data``); `replace_with` stands in for the whole element, whatever it is.
-    `replace_with` is given as a one-element list, so that null can be asked for.
+    all from then on). A "status" answer has `body` as plain text or, if it is an object or a list, as JSON;
+    `retry_after` adds that header. `element` counts from 0 into the list of the answer (or into its ``data``);
+    `replace_with`, a list of one so that null can be asked for, stands in for the whole element.
     """
 
     kind: str

@@ -39,13 +39,12 @@ class Segment:
 class Game:
     """A fixture with its course and its end.
 
+    `margin_path` and `total_path` are what the market expects at half-hourly knots before the start, last one first.
     `home_points` and `away_points` are points per period, overtimes included; `home_flow` and `away_flow` are, per
     period, the points scored up to the end of each half minute of that period.
     """
 
     fixture: Fixture
-    expected_margin: float
-    expected_total: float
     margin_path: tuple[float, ...]
     total_path: tuple[float, ...]
     home_points: tuple[int, ...]
@@ -53,6 +52,16 @@ class Game:
     home_flow: tuple[tuple[int, ...], ...]
     away_flow: tuple[tuple[int, ...], ...]
     segments: tuple[Segment, ...]
+
+    @property
+    def expected_margin(self) -> float:
+        """What the market knows at the start of the home team's expected margin; the result is drawn around it."""
+        return self.margin_path[0]
+
+    @property
+    def expected_total(self) -> float:
+        """What the market knows at the start of the expected total."""
+        return self.total_path[0]
 
     @property
     def home_score(self) -> int:
@@ -142,13 +151,13 @@ def play(fixture: Fixture) -> Game:
     margin += normal(f"{key}:news", sd=1.2)
     total = _MEAN_TOTAL + _pace(fixture, fixture.home) + _pace(fixture, fixture.away)
     total += normal(f"{key}:total_news", sd=2.0)
-    home, away = _points(key, margin, total)
+    margin_path = _walk(f"{key}:margin", margin, _MARGIN_STEP_SD)
+    total_path = _walk(f"{key}:total", total, _TOTAL_STEP_SD)
+    home, away = _points(key, margin_path[0], total_path[0])
     return Game(
         fixture=fixture,
-        expected_margin=margin,
-        expected_total=total,
-        margin_path=_walk(f"{key}:margin", margin, _MARGIN_STEP_SD),
-        total_path=_walk(f"{key}:total", total, _TOTAL_STEP_SD),
+        margin_path=margin_path,
+        total_path=total_path,
         home_points=home,
         away_points=away,
         home_flow=tuple(_flow(f"{key}:home:{i}", points, i + 1) for i, points in enumerate(home)),
@@ -167,12 +176,12 @@ def _pace(fixture: Fixture, team: Team) -> float:
     return normal(f"{fixture.seed}:pace:{fixture.season}:{team.team_id}", sd=3.0)
 
 
-def _walk(key: str, end: float, step_sd: float) -> tuple[float, ...]:
-    """Values at half-hourly knots back from the start: a random walk that ends in `end`."""
-    path = [end]
-    for knot in range(1, _KNOTS):
+def _walk(key: str, opening: float, step_sd: float) -> tuple[float, ...]:
+    """Values at half-hourly knots before the start, the last one first: a random walk that began at `opening`."""
+    path = [opening]
+    for knot in range(_KNOTS - 1, 0, -1):
         path.append(path[-1] + normal(f"{key}:{knot}", sd=step_sd))
-    return tuple(path)
+    return tuple(reversed(path))
 
 
 def _points(key: str, margin: float, total: float) -> tuple[tuple[int, ...], tuple[int, ...]]:

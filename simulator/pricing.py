@@ -15,17 +15,13 @@ def win_probability(margin: float, sd: float) -> float:
 def with_hold(probability: float, hold: float) -> tuple[float, float]:
     """Implied probabilities of a two-way market that sum to 1 + `hold`, for a fair `probability` of the first side.
 
-    Both sides' odds are shortened by the same odds ratio, which keeps each below 1 at any fair probability; the
-    ratio solves the quadratic that comes from setting the sum to 1 + hold.
+    Both sides are marked up in proportion, except that a heavy favourite keeps at least six tenths of the distance to
+    certainty; what he is spared, the outsider bears.
     """
-    spread = probability * (1.0 - probability)
-    rest = 1.0 - 2.0 * spread
-    half = hold * rest / 2.0
-    a = spread * (1.0 - hold)
-    ratio = (half + sqrt(half * half + a * (1.0 + hold) * spread)) / a
-    first = ratio * probability / (1.0 - probability + ratio * probability)
-    second = ratio * (1.0 - probability) / (probability + ratio * (1.0 - probability))
-    return first, second
+    favourite = max(probability, 1.0 - probability)
+    marked_up = min(favourite * (1.0 + hold), 1.0 - 0.6 * (1.0 - favourite))
+    rest = 1.0 + hold - marked_up
+    return (marked_up, rest) if probability >= 0.5 else (rest, marked_up)
 
 
 def american(implied: float) -> int:

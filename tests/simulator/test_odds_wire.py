@@ -51,6 +51,7 @@ def test_sports_are_listed_in_season_unless_all_are_asked_for(caller: Caller) ->
         "has_outrights": False,
     }
     assert all(row["active"] for row in active)
+    assert caller.odds("/sports/").json() == active
     assert len(every) > len(active)
 
 
