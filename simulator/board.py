@@ -64,13 +64,17 @@ class Board:
         """Whether the feed has the event at `now`."""
         return self.listing.since <= now < self._closes_at
 
+    def commence_time(self, now: int) -> int:
+        """When the feed says at `now` that the game starts."""
+        return self._fixture.commence_time(now, is_first_date=self.listing.is_first_date)
+
     def event(self, now: int) -> Json:
         """The event at `now`, without prices."""
         return {
             "id": self.listing.event_id,
             "sport_key": "basketball_nba",
             "sport_title": "NBA",
-            "commence_time": iso(self._fixture.commence_time(now, is_first_date=self.listing.is_first_date)),
+            "commence_time": iso(self.commence_time(now)),
             "home_team": self._home,
             "away_team": self._away,
         }

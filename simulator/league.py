@@ -202,7 +202,7 @@ class League:
         listed = [board for board in boards if board.is_listed_at(now)]
         if bits(f"{self.settings.seed}:unsorted:{now}") % 7 == 0:
             return sorted(listed, key=lambda board: board.listing.event_id)
-        return sorted(listed, key=lambda board: (board.listing.fixture.starts_at, board.listing.event_id))
+        return sorted(listed, key=lambda board: (board.commence_time(now), board.listing.event_id))
 
     def _board(self, listing: Listing) -> Board:
         board = self._boards.get(listing.event_id)

@@ -206,6 +206,14 @@ def test_about_as_many_prices_change_between_polls_as_in_a_recorded_feed(league:
     assert renewed / sum(changed.values()) > 0.95
 
 
+def test_a_few_answers_are_not_sorted_by_start(league: League) -> None:
+    """Recorded: 10 to 18 % of the answers are not in order of commence_time."""
+    start = from_iso("2026-11-10T12:00:00Z")
+    answers = [[event["commence_time"] for event in league.events(NBA, start + 1_800 * poll)] for poll in range(200)]
+    unsorted = sum(answer != sorted(answer) for answer in answers)
+    assert 0.05 < unsorted / len(answers) < 0.25
+
+
 def test_some_books_are_off_by_enough_to_be_worth_a_pick(league: League) -> None:
     """Against the mean de-vigged price of the other books on the same line, a few quotes of a board have an edge."""
     edges = 0
