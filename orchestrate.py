@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
 from extract.records import ExtractError
 from ops import logs, report
@@ -58,6 +57,7 @@ TASKS = (
         None, "grading", HALF_HOUR, (), ("run_scoring", "run_results_sync"),
     ),
 )  # fmt: skip
+PAST = (*TASKS[1:], TASKS[0])  # of the past, ratings come after the results they are made of
 BY_NAME = {task.name: task for task in TASKS}
 
 app = typer.Typer(
@@ -67,7 +67,7 @@ app = typer.Typer(
 )  # fmt: skip
 app.add_typer(letters_app, name="dead-letters")
 app.add_typer(server_app, name="db")
-out = Console(highlight=False, soft_wrap=True)
+out = report.console()
 
 AsOf = Annotated[str | None, typer.Option("--as-of", metavar="TIME", help="Run as if it were this time (ISO 8601).")]
 Wait = Annotated[
@@ -192,7 +192,7 @@ def backfill(
             opened.check_budget(plan.credits)
             _confirm(plan.credits, yes)
             fetched = past.fetch(opened, plan)
-        outcomes = [fetched, *(past.build(opened, TASKS) if fetched.is_built else [])]
+        outcomes = [fetched, *(past.build(opened, PAST) if fetched.is_built else [])]
         report.show_counts(out, opened.ledger, "In the warehouse")
         _report(outcomes)
 
@@ -214,7 +214,7 @@ def demo(
     """Build a warehouse from a simulated league, without keys, in a database of its own."""
     from ops import demo as simulated
 
-    simulated.run(out, load_settings(), TASKS, days=days, games_per_day=games_per_day, seed=seed)
+    simulated.run(out, load_settings(), TASKS, PAST, days=days, games_per_day=games_per_day, seed=seed)
 
 
 # -- looking at it

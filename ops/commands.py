@@ -8,7 +8,6 @@ from contextlib import contextmanager
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
 from extract.records import ExtractError
 from ops import dead_letters, report
@@ -20,7 +19,7 @@ from ops.warehouse import Connection, check_version, external, open_warehouse
 
 letters_app = typer.Typer(help="Show and settle what could not be loaded or matched.", no_args_is_help=True)
 server_app = typer.Typer(help="Start, stop and show the embedded PostgreSQL.", no_args_is_help=True)
-out = Console(highlight=False, soft_wrap=True)
+out = report.console()
 
 Id = Annotated[str, typer.Argument(metavar="ID", help="The id, or how it begins.")]
 Kind = Annotated[str | None, typer.Option(help="request, element, event, quote or result.")]
@@ -69,7 +68,7 @@ def server_status() -> None:
 def env() -> None:
     """Print the variables that libpq, dbt and BI tools read: eval "$(python orchestrate.py db env)"."""
     for name, value in _running(load_settings()).environment().items():
-        out.print(f"export {name}={shlex.quote(value)}", markup=False)
+        typer.echo(f"export {name}={shlex.quote(value)}")
 
 
 @server_app.command("psql", context_settings={"ignore_unknown_options": True})

@@ -34,17 +34,26 @@ contracts as The Odds API and BallDontLie. No real odds, no real results. The wa
 Next:
   look at the lineage       python orchestrate.py docs
   ask it in SQL             python orchestrate.py db psql -- {database} -c "select * from marts.track_record"
+  see how the tasks did     PGDATABASE={database} python orchestrate.py status
   use your own keys         put ODDS_API_KEY and BALLDONTLIE_API_KEY in .env (see .env.example), then
                             python orchestrate.py cycle
   stop the server           python orchestrate.py db stop"""
 
 
 def run(
-    console: Console, settings: Settings, tasks: Sequence[Task], *, days: int, games_per_day: int, seed: int
+    console: Console,
+    settings: Settings,
+    tasks: Sequence[Task],
+    past: Sequence[Task],
+    *,
+    days: int,
+    games_per_day: int,
+    seed: int,
 ) -> None:
     """Build a warehouse from nothing, from a simulated league, and show what is in it.
 
     Args:
+        tasks, past: the tasks in the order of a cycle and of a backfill.
         days: how far back the odds are fetched, hour by hour.
 
     Raises:
@@ -87,7 +96,7 @@ def run(
             outcomes = [fetched]
             with bar("building the models of the past") as progress:
                 pipeline.on_node = progress.tick
-                outcomes += backfill.build(pipeline, tasks)
+                outcomes += backfill.build(pipeline, past)
             raise_failures(outcomes)
             console.print("Every model is built; now a cycle as `schedule` runs it every 15 minutes.")
             cycle_began = time.monotonic()

@@ -20,6 +20,7 @@ import importlib.util
 import json
 import os
 import pwd
+import re
 import secrets
 import shutil
 import socket
@@ -144,7 +145,7 @@ class EmbeddedServer:
             # A stopped postmaster may remain a zombie, where nobody reaps it: the folder decides.
             if done.returncode != 0 and _postmaster(Path(state.data)) is not None:
                 raise WarehouseError(
-                    f"the embedded server does not stop: {_last_line(done.stdout)}; see {self._log(state)}"
+                    f"the embedded server does not stop: {_last_lines(done.stdout)}; see {self._log(state)}"
                 )
             return True
 
@@ -266,6 +267,11 @@ class EmbeddedServer:
 
     def _create(self, state: State) -> None:
         """Run initdb; a creation that was cut short leaves nothing that looks like a database."""
+        if self._other_user is None and _user_name().isdigit():
+            raise WarehouseError(
+                f"user id {os.geteuid()} has no entry in /etc/passwd, which PostgreSQL needs: "
+                "run as a user that has one, or set PGHOST to a server of your own"
+            )
         data = Path(state.data)
         unfinished = data.with_name("data.unfinished")
         shutil.rmtree(unfinished, ignore_errors=True)
@@ -285,7 +291,7 @@ class EmbeddedServer:
         finally:
             password_copy.unlink(missing_ok=True)
         if done.returncode != 0:
-            raise WarehouseError(f"cannot create a database in {data}: {_last_line(done.stdout)}")
+            raise WarehouseError(f"cannot create a database in {data}: {_last_lines(done.stdout)}")
         with (unfinished / "postgresql.conf").open("a") as file:
             file.write("\n# Written by Linekeeper at each start. Settings below it win.\ninclude 'linekeeper.conf'\n")
         if data.exists():
@@ -327,9 +333,8 @@ class EmbeddedServer:
         said = startup_log.read_text(errors="replace")
         if "could not bind" in said and not last_attempt:
             return False
-        raise WarehouseError(
-            f"the embedded server does not start: {_last_line(said) or _last_line(done.stdout)}; see {self._log(state)}"
-        )
+        reason = _last_lines(said) or _last_lines(done.stdout)
+        raise WarehouseError(f"the embedded server does not start: {reason}; see {self._log(state)}")
 
     def _wait_for_launched(self) -> Connection | None:
         """Return the server that lives, after it has recovered where it is still about that; None if none lives."""
@@ -403,7 +408,7 @@ class EmbeddedServer:
 
     @property
     def _runs_as(self) -> str:
-        return (self._other_user or pwd.getpwuid(os.geteuid())).pw_name
+        return self._other_user.pw_name if self._other_user is not None else _user_name()
 
     @property
     def _uid(self) -> int | None:
@@ -481,7 +486,7 @@ class EmbeddedServer:
 
     def _foreign(self) -> WarehouseError:
         return WarehouseError(
-            f"{self.home} cannot be used by user {pwd.getpwuid(os.geteuid()).pw_name}: run as its owner, "
+            f"{self.home} cannot be used by user {_user_name()}: run as its owner, "
             "or set LINEKEEPER_WAREHOUSE_DIR to a folder of your own"
         )
 
@@ -560,10 +565,19 @@ def _shared_memory() -> dict[str, str]:
     return {"dynamic_shared_memory_type": "mmap"} if shm.f_frsize * shm.f_blocks < 1 << 30 else {}
 
 
-def _last_line(text: str) -> str:
-    lines = [line.strip() for line in text.splitlines() if line.strip()]
-    fatal = [line for line in lines if "FATAL" in line or "PANIC" in line or "error:" in line]
-    return (fatal or lines or [""])[-1]
+def _user_name() -> str:
+    """Return the name of this process's user, or its number where it has none."""
+    try:
+        return pwd.getpwuid(os.geteuid()).pw_name
+    except KeyError:
+        return str(os.geteuid())
+
+
+def _last_lines(text: str) -> str:
+    """Return what a server program said at last as one line, without the time and process of each."""
+    lines = [re.sub(r"^\S+ \S+ \S+ \[\d+\] ", "", line.strip()) for line in text.splitlines() if line.strip()]
+    notable = [line for line in lines if not re.search(r"HINT:|pg_ctl: |Examine the log|waiting for server", line)]
+    return "; ".join(" ".join(line.split()) for line in (notable or lines)[-2:])
 
 
 # -- processes

@@ -390,12 +390,22 @@ def _is_fatal(error: BaseException) -> bool:
 
 
 def _text(text: str | None) -> str | None:
-    # PostgreSQL keeps no NUL in text.
-    return None if text is None else text.replace("\x00", "\ufffd")
+    """Return text that PostgreSQL can keep: it has no NUL and no half of a surrogate pair."""
+    return None if text is None else text.replace("\x00", "\ufffd").encode("utf-8", "replace").decode()
 
 
 def _json(value: object) -> object:
-    return None if value is None else psycopg2.extras.Json(value, dumps=_dumps)
+    return None if value is None else psycopg2.extras.Json(_storable(value), dumps=_dumps)
+
+
+def _storable(value: object) -> object:
+    if isinstance(value, str):
+        return _text(value)
+    if isinstance(value, dict):
+        return {_text(str(key)): _storable(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_storable(item) for item in value]
+    return value
 
 
 def _dumps(value: object) -> str:

@@ -19,7 +19,7 @@ def configure(style: Literal["console", "json"], *, is_verbose: bool = False) ->
         structlog.processors.TimeStamper(fmt="%H:%M:%S" if is_console else "iso", utc=not is_console),
     ]
     if is_console:
-        processors += [_without_ids, structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty(), pad_event_to=24)]
+        processors += [_shortened, structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty(), pad_event_to=24)]
     else:
         processors += [structlog.processors.format_exc_info, structlog.processors.JSONRenderer()]
     structlog.configure(
@@ -44,10 +44,13 @@ class _CurrentStderr:
         sys.stderr.flush()
 
 
-def _without_ids(
+def _shortened(
     logger: structlog.typing.WrappedLogger, name: str, event: structlog.typing.EventDict
 ) -> structlog.typing.EventDict:
-    """Leave the long ids to the JSON logs and to ops.task_runs: on a terminal they hide the line."""
+    """Leave long ids to the JSON logs and to ops.task_runs, and say nothing twice."""
     for key in ("run_id", "correlation_id", "load_id"):
         event.pop(key, None)
+    if event.get("event") == "task failed":
+        # The command ends with this error, or the schedule logs it for the whole cycle.
+        event.pop("error", None)
     return event

@@ -1,5 +1,6 @@
 """What commands show of the warehouse: tables for people, on standard output."""
 
+import sys
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -33,6 +34,12 @@ _COUNTS = (
 )
 
 
+def console() -> Console:
+    """Return standard output; wide where it is not a terminal, so that no table is folded for a file."""
+    is_terminal = sys.stdout.isatty()
+    return Console(highlight=False, soft_wrap=False, width=None if is_terminal else 200)
+
+
 def counts(ledger: Ledger) -> list[tuple[str, int]]:
     """Return what is in the warehouse, as label and number, for the tables that exist."""
     return [
@@ -61,12 +68,12 @@ def show_status(console: Console, ledger: Ledger, cadences: dict[str, timedelta]
     fresh = _table("Freshness", "source", "endpoint", "last answer", "rows", "last failure since")
     for row in _freshness(ledger):
         fresh.add_row(row[0], row[1], _ago(row[2], now), "" if row[3] is None else f"{row[3]:,}", row[4] or "")
-    console.print(fresh)
+    console.print(fresh if fresh.row_count else "Nothing has been asked of an API yet.")
 
     letters = _table("Open dead letters", "kind", "source", "reason", "count", "latest")
     for kind, source, reason, count, latest in dead_letters.open_counts(ledger):
         letters.add_row(kind, source, reason, f"{count:,}", _ago(latest, now))
-    console.print(letters)
+    console.print(letters if letters.row_count else "No dead letters are open.")
 
     quota = ledger.credits_remaining()
     if quota is not None:
@@ -113,6 +120,9 @@ def _freshness(ledger: Ledger) -> list[tuple[Any, ...]]:
 
 def show_letters(console: Console, letters: list[KeptLetter]) -> None:
     """Print dead letters, one a line."""
+    if not letters:
+        console.print("There are none.")
+        return
     now = datetime.now(UTC)
     table = _table(
         f"{len(letters):,} dead letters", "id", "kind", "source", "reason", "what", "times", "latest", "state"

@@ -63,7 +63,7 @@ class Project:
 
     Args:
         root: the folder of dbt_project.yml.
-        target: dbt's working folder; `target/` of the project by default.
+        target: dbt's working folder, see `target_folder`.
         on_node: called when a model, seed or test is done.
     """
 
@@ -113,8 +113,8 @@ class Project:
 
     @property
     def target_folder(self) -> Path:
-        """Where dbt writes."""
-        return self.target or self.root / "target"
+        """Where dbt writes: as given, as dbt's own DBT_TARGET_PATH says, or `target/` of the project."""
+        return self.target or Path(os.environ.get("DBT_TARGET_PATH") or self.root / "target")
 
     def invoke(
         self,
