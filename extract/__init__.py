@@ -10,3 +10,11 @@ Modules:
     payloads: from the elements of a response to rows of the landing tables.
     landing: the one place that names a dlt destination and a dataset.
 """
+
+import os
+
+# Read by dlt when it first starts up; what the user has set stays. Usage statistics
+# are off unless the user turns them on, and what goes wrong is raised as an
+# ExtractError, without dlt's own stack traces.
+os.environ.setdefault("RUNTIME__DLTHUB_TELEMETRY", "false")
+os.environ.setdefault("RUNTIME__LOG_LEVEL", "CRITICAL")

@@ -227,12 +227,12 @@ class _Redaction(logging.Filter):
 
     def __init__(self) -> None:
         super().__init__()
-        self.redactors: dict[str, Callable[[str], str]] = {}
+        self.secrets: set[str] = set()
 
     def filter(self, record: logging.LogRecord) -> bool:
         text = record.getMessage()
-        for redact in self.redactors.values():
-            text = redact(text)
+        for secret in self.secrets:
+            text = text.replace(secret, "***")
         record.msg, record.args = text, None
         return True
 
@@ -300,7 +300,7 @@ class ApiClient:
         self._is_unreachable = False
         self._host = _host_of(base_url, label, url_setting)
         self._secrets = _spellings(_checked_key(key, label))
-        _redaction.redactors[source + self._secrets[0]] = self.redact
+        _redaction.secrets.update(self._secrets)
         self._session = requests.Session()
         self._session.auth = _KeyAuth(key)
         self._session.headers["Accept"] = "application/json"

@@ -207,12 +207,11 @@ def _rows_of(pipeline: dlt.Pipeline) -> dict[str, int]:
 
 def _configure() -> None:
     """Settings of dlt; an environment variable of dlt's own wins over each of them."""
-    dlt.config["runtime.dlthub_telemetry"] = False
-    # What goes wrong is raised here as a LandingError, without dlt's stack traces.
-    dlt.config["runtime.log_level"] = "CRITICAL"
     dlt.config["normalize.parquet_normalizer.add_dlt_load_id"] = True
     dlt.config["normalize.parquet_normalizer.add_dlt_id"] = True
     dlt.config["extract.next_item_mode"] = "fifo"
+    # Times that a table is copied again: what PostgreSQL refuses, it refuses every time.
+    dlt.config["load.raise_on_max_retries"] = 2
     # The files live for a second on this machine; packing them took 8 % of a landing.
     dlt.config["normalize.data_writer.disable_compression"] = True
 
@@ -256,10 +255,11 @@ def _check_tables(dsn: str, dataset: str) -> None:
 
 
 def _innermost(error: BaseException) -> str:
-    """The first cause of an exception of dlt: class and text, without dlt's wrapping."""
+    """The first cause of an exception of dlt: class and first line, without its wrapping."""
     while (cause := error.__cause__ or error.__context__) is not None:
         error = cause
-    return f"{type(error).__name__}: {error}"
+    first_line = str(error).strip().partition("\n")[0]
+    return f"{type(error).__name__}: {first_line}"
 
 
 def _without_password(text: str, dsn: str) -> str:

@@ -8,7 +8,7 @@ the live API by this project):
 - ``x-requests-last``, ``-used`` and ``-remaining`` come with every response.
 - An exhausted quota is 401 with ``error_code`` ``OUT_OF_USAGE_CREDITS``; so the code
   is read before the status. Its quota comes back on the 1st of the month.
-- 30 requests a second are allowed; this package keeps to 15.
+- 30 requests a second are allowed; this package keeps to 25.
 - ``/odds`` takes the featured markets only, the others are asked event by event.
   The lay markets of exchanges come by themselves with ``h2h`` and ``outrights``.
 - ``bookmakers`` wins over ``regions``, and every started 10 of them cost one region.
@@ -88,7 +88,7 @@ def connect(
         ledger=ledger,
         clock=clock,
         explain=_explain,
-        rate_limit=rate_limit or RateLimit(15, 1.0, sleep=sleep),
+        rate_limit=rate_limit or RateLimit(25, 1.0, sleep=sleep),
         retry=retry,
         timeout=timeout,
         sleep=sleep,
@@ -422,16 +422,17 @@ def _walk(
         fetched = asker.ask(endpoint, path, {"date": api_time(date), **params}, _snapshot)
         if fetched is None:
             failures_in_a_row += 1
-            is_hopeless = isinstance(asker.problems.failures[-1], (FatalError, UnreachableHost))
+            is_hopeless = any(isinstance(one, (FatalError, UnreachableHost)) for one in asker.problems.failures)
             if is_hopeless or failures_in_a_row >= _FAILURES_THAT_END_A_WALK:
                 return
             date += step
             continue
         failures_in_a_row = 0
         snapshot = fetched.answer.captured_at
-        if last_snapshot is None or (snapshot is not None and snapshot > last_snapshot):
+        if snapshot is not None and (last_snapshot is None or snapshot > last_snapshot):
             last_snapshot = snapshot
-            yield _response(fetched, endpoint, sport)
+            if not is_landed(snapshot):
+                yield _response(fetched, endpoint, sport)
         following = fetched.params["next_timestamp"]
         if following is not None:
             date = _first_on_grid(start, step, max(date + step, parse_time(following)))

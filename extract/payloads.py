@@ -351,6 +351,7 @@ def _dead_element(source: str, response: Response, element: Any, reason: str, de
         raw_body=None if is_storable else _raw(element),
         replay={
             "endpoint": response.endpoint,
+            "request_id": response.request_id,
             "params": response.params,
             "captured_at": response.captured_at.astimezone(UTC).isoformat(),
         },

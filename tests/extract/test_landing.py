@@ -11,6 +11,7 @@ from typing import Any
 
 import psycopg2
 import pytest
+from dlt.common.runtime import anon_tracker
 from pydantic import SecretStr
 
 from extract import balldontlie as balldontlie_api
@@ -358,6 +359,24 @@ def test_a_load_that_breaks_in_the_middle_is_not_visible(warehouse: Connection) 
     assert landing.rows == {"responses": 1, "odds": 1}
 
 
+def test_rows_that_postgresql_refuses_are_told_in_one_line_and_none_is_visible(
+    warehouse: Connection, capfd: pytest.CaptureFixture[str]
+) -> None:
+    with warehouse.session() as session, session.cursor() as cursor:
+        cursor.execute("alter table staging_odds_api.odds add constraint no_a check (event_id <> 'a')")
+    refused = Response("r-1", "odds", NOW, {}, [offered("a"), offered("b")], "hash")
+
+    with pytest.raises(LandingError, match=r"staging_odds_api failed: CheckViolation.*no_a") as caught:
+        land(warehouse.url, extraction("odds_api", {"odds": iter([refused])}, Problems(), Book()))
+
+    assert "\n" not in str(caught.value)
+    assert warehouse.password not in str(caught.value)
+    assert caught.value.__context__ is caught.value.__cause__ is None
+    assert query(warehouse, "select count(*) from staging_odds_api._dlt_loads") == [(0,)]
+    assert query(warehouse, "select count(*) from staging_odds_api.odds") == [(0,)]
+    assert capfd.readouterr().err == ""
+
+
 def nothing() -> Any:
     return extraction("odds_api", {"odds": iter(())}, Problems(), Book())
 
@@ -377,7 +396,7 @@ def test_a_database_without_landing_tables_is_told(empty_database: Connection) -
         land(empty_database.url, nothing())
 
 
-def test_landing_says_nothing_but_its_own_log(
+def test_landing_tells_nobody_anything_but_its_own_log(
     warehouse: Connection, wire: Wire, odds_client: ApiClient, capfd: pytest.CaptureFixture[str]
 ) -> None:
     wire.answers = [said([offered()])]
@@ -389,6 +408,7 @@ def test_landing_says_nothing_but_its_own_log(
     )
 
     told = capfd.readouterr()
+    assert anon_tracker._ANON_TRACKER_ENDPOINT is None
     assert told.err == ""
     assert [line for line in told.out.splitlines() if " landed " not in line] == []
 

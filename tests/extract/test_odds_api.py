@@ -363,6 +363,17 @@ def test_what_has_landed_is_not_asked_again(wire: Wire, odds_client: ApiClient) 
     assert dates_asked(wire) == [NOW + 2 * DAY, NOW + 4 * DAY]
 
 
+def test_a_snapshot_that_has_landed_does_not_land_again_for_a_later_date(wire: Wire, odds_client: ApiClient) -> None:
+    # The day after it was not recorded, so its date is answered with the snapshot before.
+    wire.answering = Past([NOW, NOW + 2 * DAY, NOW + 3 * DAY])
+    here = {NOW, NOW + 2 * DAY}
+
+    chunks = list(walk(odds_client, NOW, NOW + 2 * DAY, DAY, is_landed=here.__contains__))
+
+    assert dates_asked(wire) == [NOW + DAY]
+    assert chunks == []
+
+
 def test_a_long_walk_comes_in_chunks(wire: Wire, odds_client: ApiClient) -> None:
     wire.answering = Past([NOW + day * DAY for day in range(9)])
 
