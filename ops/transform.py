@@ -152,12 +152,14 @@ class Project:
         return BuildResult(nodes, time.monotonic() - began)
 
     def parse(self) -> None:
-        """Read the project's files, if they have changed since the last time in this process.
+        """Read the project's files, if they or the database have changed since the last time in this process.
 
         Raises:
             TransformError: the project has an error; the message is dbt's.
         """
-        fingerprint = project_hash(self.root, parts=(*PROJECT_PARTS, "tests"))
+        # A parsed project holds the name of the database in every relation.
+        database = os.environ.get("PGDATABASE", "")
+        fingerprint = project_hash(self.root, parts=(*PROJECT_PARTS, "tests")) + database
         if self._manifest is not None and fingerprint == self._parsed_hash:
             return
         silence_usage_statistics()
