@@ -6,9 +6,10 @@ Expected values come from outside: published examples, identities, exact fractio
 import math
 import re
 from collections.abc import Sequence
+from decimal import Decimal
 from fractions import Fraction
 from hashlib import md5
-from statistics import NormalDist
+from statistics import NormalDist, median
 from typing import Any
 from uuid import UUID
 
@@ -63,7 +64,13 @@ def conversions(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     sandbox = Sandbox.create(tmp_path_factory.mktemp("macros") / "sandbox")
     return sandbox.rendered(
         {name: f"{{{{ {name}('x') }}}}" for name in (*names, "normal_cdf", "normal_quantile")}
-        | {"shifted": "{{ american_to_decimal('x - 300') }}"}
+        | {
+            "shifted": "{{ american_to_decimal('x - 300') }}",
+            "fair": "{{ american_to_probability('a') }} / ({{ american_to_probability('a') }}"
+            " + {{ american_to_probability('b') }})",
+            "band": "{{ devig_band(american_to_probability('a'), american_to_probability('b')) }}",
+            "median": "{{ median_without('votes', 'position', 'cardinality(votes) - 1') }}",
+        }
         | {f"key_{position}": f"{{{{ surrogate_key({list(parts)}) }}}}" for position, parts in enumerate(KEY_PARTS)}
     )
 
@@ -129,6 +136,57 @@ def test_no_price_stands_between_minus_and_plus_100(conversions: dict[str, str],
 def test_a_calculation_may_be_converted(conversions: dict[str, str], database: Connection) -> None:
     [decimal] = evaluate(database, conversions["shifted"], [150])
     assert is_rounded(decimal, exact_decimal(-150), 8)
+
+
+def evaluate_pairs(database: Connection, expression: str, pairs: Sequence[tuple[int, int]]) -> list[Any]:
+    """Evaluate a rendered expression over two American prices `a` and `b` of one market."""
+    query = (
+        f"select {expression} from unnest(%s::integer[], %s::integer[])"
+        " with ordinality as given (a, b, position) order by position"
+    )
+    with database.session() as session, session.cursor() as cursor:
+        cursor.execute(query, ([a for a, _ in pairs], [b for _, b in pairs]))
+        return [row[0] for row in cursor.fetchall()]
+
+
+def test_fair_probabilities_agree_with_published_examples(conversions: dict[str, str], database: Connection) -> None:
+    # odds.converter: exact fractions. bettingtools US2Fair(150, -200): fair +166.67 against -166.67.
+    published = {
+        (-110, -110): Fraction(1, 2),
+        (-120, -100): Fraction(12, 23),
+        (-100, -120): Fraction(11, 23),
+        (150, -200): Fraction(3, 8),
+        (-125, 120): Fraction(55, 100),
+        (120, -125): Fraction(45, 100),
+    }
+    fair = evaluate_pairs(database, conversions["fair"], list(published))
+    assert [float(value) for value in fair] == pytest.approx([float(p) for p in published.values()], abs=1e-9)
+
+
+def test_the_band_of_devig_methods_is_that_of_their_formulas(conversions: dict[str, str], database: Connection) -> None:
+    # By hand: -300/+240 is .71831 multiplicative and .72850 by odds ratio; at equal prices all methods agree.
+    pairs = [(-300, 240), (240, -300), (-110, -110), (-5000, 1400), (105, -125)]
+    bands = [float(band) for band in evaluate_pairs(database, conversions["band"], pairs)]
+    assert bands[0] == pytest.approx(0.72850 - 0.71831, abs=1e-5)
+    assert bands[2] == 0
+    for (a, b), band in zip(pairs, bands, strict=True):
+        p, q = 1 / exact_decimal(a), 1 / exact_decimal(b)
+        roots = [math.sqrt(side / (1 - side)) for side in (p, q)]
+        answers = [float(p / (p + q)), float(p - (p + q - 1) / 2), roots[0] / sum(roots)]
+        assert band == pytest.approx(max(answers) - min(answers), abs=1e-9), (a, b)
+
+
+def test_the_median_of_the_others_leaves_one_vote_out(conversions: dict[str, str], database: Connection) -> None:
+    votes = [Decimal(vote) / 100 for vote in (41, 44, 45, 52, 53, 60, 71)]
+    with database.session() as session, session.cursor() as cursor:
+        for count in range(2, len(votes) + 1):
+            for position in range(1, count + 1):
+                cursor.execute(
+                    f"select {conversions['median']} from (select %s::numeric[], %s::int) as given (votes, position)",
+                    (votes[:count], position),
+                )
+                others = votes[: position - 1] + votes[position:count]
+                assert cursor.fetchall() == [(median(others),)], (count, position)
 
 
 def test_the_normal_distribution_is_that_of_the_tables(conversions: dict[str, str], database: Connection) -> None:
