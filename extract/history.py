@@ -4,9 +4,9 @@ Folders, single files (``.json``, ``.json.gz``, ``.json.xz``) and archives (``.t
 ``.tar.gz``, ``.tar.xz``, ``.zip``) are read one response after the other. What a
 response is, is told by its content, because file names are anybody's invention:
 
-=============================================  =======================  ==================
-content                                        lands as                 ``captured_at``
-=============================================  =======================  ==================
+===============================================  =========================  ================
+content                                          lands as                   ``captured_at``
+===============================================  =========================  ================
 ``{timestamp, data: [events with bookmakers]}``  ``historical_odds``        ``timestamp``
 ``{timestamp, data: [events]}``                  ``historical_events``      ``timestamp``
 ``{timestamp, data: event}``                     ``historical_event_odds``  ``timestamp``
@@ -16,10 +16,13 @@ content                                        lands as                 ``captur
 ``[sports]``                                     ``sports``                 file name
 ``event with bookmakers``                        ``event_odds``             file name
 BallDontLie rows, bare or ``{data, meta}``       their endpoint             file name or now
-=============================================  =======================  ==================
+===============================================  =========================  ================
 
 A time in a file name is UTC, such as ``2026-07-14T164527Z.json``. A live board without
-one cannot be landed: nobody could say when its prices were on offer.
+one cannot be landed: nobody could say when its prices were on offer. A schedule
+without one is taken as of now, unless its name says that it was captured at another
+time, such as ``games_captured_2023-11``, but not when exactly: as of now it would
+overrule what is known since.
 
 A list without elements says nothing about what it lists. It counts as what was read
 before it from the same folder; if nothing was, it is refused.
@@ -59,6 +62,7 @@ _TAR_ENDINGS = (".tar", ".tar.gz", ".tgz", ".tar.xz", ".txz")
 
 # 2026-07-14T164527Z, 2026-07-14T16:45:27Z, 20260714T164527.123Z, 2026-07-14_16-45-27Z
 _TIME_IN_NAME = re.compile(r"(?<!\d)(\d{4})-?(\d{2})-?(\d{2})[T_](\d{2})[:-]?(\d{2})[:-]?(\d{2})(?:\.\d+)?Z")
+_SAYS_CAPTURED = re.compile(r"captured\D?\d")
 
 
 @dataclass(frozen=True, slots=True)
@@ -292,9 +296,9 @@ def _recognised(body: Any, file: _File, before: _Kind | None) -> _Kind:
         if not rows and before is not None and before.source == "balldontlie":
             endpoint = before.endpoint
         if endpoint is not None:
-            return _Kind("balldontlie", endpoint, rows, _time_in(file.name))
+            return _Kind("balldontlie", endpoint, rows, _schedule_time(file))
     elif isinstance(body, list) and (endpoint := _balldontlie_endpoint(body)) is not None:
-        return _Kind("balldontlie", endpoint, body, _time_in(file.name))
+        return _Kind("balldontlie", endpoint, body, _schedule_time(file))
     elif isinstance(body, list):
         endpoint = _live_endpoint(body)
         sport_key = _sport_of(body)
@@ -398,6 +402,16 @@ def _needed_time(file: _File, endpoint: str) -> datetime:
         raise UnreadableFile(
             f"{file.place} holds {endpoint} and does not say when they were captured: "
             "put the UTC time into its name, such as 2026-07-14T164527Z.json"
+        )
+    return captured_at
+
+
+def _schedule_time(file: _File) -> datetime | None:
+    captured_at = _time_in(file.name)
+    if captured_at is None and _SAYS_CAPTURED.search(file.name):
+        raise UnreadableFile(
+            f"{file.place} says that it was captured, but not when exactly: "
+            "put the UTC time into its name, such as games_captured_2023-11-05T120000Z.json"
         )
     return captured_at
 

@@ -137,6 +137,18 @@ def test_schedules_without_a_time_are_as_of_now(tmp_path: Path) -> None:
     assert row["captured_at"] == NOW
 
 
+def test_a_schedule_captured_some_time_ago_is_not_as_of_now(tmp_path: Path) -> None:
+    # It would be the newest version of games that have long been played.
+    write(tmp_path, "games_2023_captured_2023-11.json", [game()])
+    write(tmp_path, "games_2023_captured_2023-11-05T120000Z.json", [game()])
+
+    (extraction,) = read(tmp_path)
+
+    (row,) = responses([extraction])
+    assert row["captured_at"] == datetime(2023, 11, 5, 12, tzinfo=UTC)
+    assert "not when exactly" in str(extraction.problems.failures[0])
+
+
 @pytest.mark.parametrize(
     ("body", "words"),
     [
