@@ -42,8 +42,8 @@ team_games_with_boxes as (
         box_scores.turnovers,
         box_scores.personal_fouls,
         box_scores.captured_at as box_score_captured_at,
-        -- Box scores with players missing exist. The one sum that is known
-        -- from elsewhere tells, and nothing is derived from those.
+        -- Box scores with players missing exist, and scores that the source
+        -- has wrong. The one sum known from both tells, not which is right.
         case
             when box_scores.balldontlie_game_id is not null
                 then
@@ -53,7 +53,7 @@ team_games_with_boxes as (
                         = team_games.opponent_points,
                         false
                     )
-        end as is_box_score_complete,
+        end as is_box_score_consistent,
         box_scores.field_goals_attempted
         - box_scores.offensive_rebounds
         + box_scores.turnovers
@@ -87,9 +87,9 @@ team_games_with_possessions as (
         *,
         points - opponent_points as margin,
         points > opponent_points as is_win,
-        case when is_box_score_complete then possessions_by_box end
+        case when is_box_score_consistent then possessions_by_box end
             as possessions,
-        case when is_box_score_complete then opponent_possessions_by_box end
+        case when is_box_score_consistent then opponent_possessions_by_box end
             as opponent_possessions
     from team_games_with_boxes
 
@@ -208,7 +208,7 @@ final as (
             when team_games_in_order.points is not null
                 then team_games_in_order.has_box_score
         end as has_box_score,
-        team_games_in_order.is_box_score_complete,
+        team_games_in_order.is_box_score_consistent,
         team_games_in_order.box_score_points,
         team_games_in_order.field_goals_made,
         team_games_in_order.field_goals_attempted,
@@ -249,7 +249,7 @@ final as (
 
         -- four factors
         case
-            when team_games_in_order.is_box_score_complete
+            when team_games_in_order.is_box_score_consistent
                 then
                     round(
                         (
@@ -266,7 +266,7 @@ final as (
             4
         )::numeric(6, 4) as turnover_rate,
         case
-            when team_games_in_order.is_box_score_complete
+            when team_games_in_order.is_box_score_consistent
                 then
                     round(
                         team_games_in_order.offensive_rebounds::numeric
@@ -279,7 +279,7 @@ final as (
                     )
         end::numeric(6, 4) as offensive_rebound_rate,
         case
-            when team_games_in_order.is_box_score_complete
+            when team_games_in_order.is_box_score_consistent
                 then
                     round(
                         team_games_in_order.free_throws_made::numeric
