@@ -204,7 +204,6 @@ def _table(
 _EVENT_COLUMNS = (("event_id", pa.string()), ("sport_key", pa.string()))
 _EVENTS = _table("events", _event_ids, *_EVENT_COLUMNS)
 _ODDS = _table("odds", _event_ids, *_EVENT_COLUMNS)
-_EVENT_ODDS = _table("event_odds", _event_ids, *_EVENT_COLUMNS)
 
 _TABLE_OF_ENDPOINT = {
     "odds_api": {
@@ -212,10 +211,10 @@ _TABLE_OF_ENDPOINT = {
         "events": _EVENTS,
         "odds": _ODDS,
         "scores": _table("scores", _event_ids, *_EVENT_COLUMNS),
-        "event_odds": _EVENT_ODDS,
+        "event_odds": _ODDS,
         "historical_events": _EVENTS,
         "historical_odds": _ODDS,
-        "historical_event_odds": _EVENT_ODDS,
+        "historical_event_odds": _ODDS,
     },
     "balldontlie": {
         "teams": _table("teams", _row_ids, ("team_id", pa.int64())),

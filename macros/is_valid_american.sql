@@ -1,3 +1,8 @@
 {% macro is_valid_american(price) -%}
-    coalesce(abs({{ price }}) >= 100, false)
+    coalesce(
+        abs({{ price }}) >= 100
+        and abs({{ price }}) < 10000000
+        and {{ price }} = trunc({{ price }}),
+        false
+    )
 {%- endmacro %}

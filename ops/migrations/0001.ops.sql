@@ -45,6 +45,7 @@ create table ops.api_requests (
     credits_used integer,
     credits_remaining integer
 );
+create index api_requests_by_run on ops.api_requests (run_id);
 create index api_requests_by_time on ops.api_requests (requested_at);
 create index api_requests_by_endpoint on ops.api_requests (source, endpoint, requested_at desc);
 

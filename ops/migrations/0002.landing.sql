@@ -36,6 +36,7 @@ create table staging_odds_api.responses (
 create index on staging_odds_api.responses (_dlt_load_id);
 create index on staging_odds_api.responses (response_hash);
 create index on staging_odds_api.responses (sport_key, captured_at);
+create index on staging_odds_api.responses (endpoint, captured_at);
 
 create table staging_odds_api.sports (
     sport_key text not null,
@@ -89,20 +90,6 @@ create table staging_odds_api.scores (
 );
 create index on staging_odds_api.scores (_dlt_load_id);
 create index on staging_odds_api.scores (event_id, captured_at);
-
-create table staging_odds_api.event_odds (
-    event_id text not null,
-    sport_key text not null,
-    captured_at timestamptz not null,
-    request_id text not null,
-    payload jsonb not null,
-    payload_hash text not null,
-    _dlt_load_id varchar not null,
-    _dlt_id varchar not null
-);
-create index on staging_odds_api.event_odds (_dlt_load_id);
-create index on staging_odds_api.event_odds (event_id, captured_at);
-create index on staging_odds_api.event_odds (sport_key, captured_at);
 
 create schema staging_balldontlie;
 

@@ -17,7 +17,7 @@ final as (
         event_id
     from events_captured
 
-    union
+    union distinct
 
     select
         model_name,

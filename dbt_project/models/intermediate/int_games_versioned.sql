@@ -5,7 +5,7 @@
     tags=['ingest', 'results'],
     pre_hook=[
         "{{ claim_loads(['staging_balldontlie']) }}",
-        "{{ rewind(ref('int_schedule_rewound'), 'balldontlie_game_id') }}",
+        "{{ rewind(ref('int_games_rewound'), 'balldontlie_game_id') }}",
     ],
     post_hook=["{{ release_loads() }}"],
 ) }}
@@ -15,7 +15,7 @@ with rewound_games as (
     select
         balldontlie_game_id,
         rewound_to
-    from {{ ref('int_schedule_rewound') }}
+    from {{ ref('int_games_rewound') }}
     where model_name = 'int_games_versioned'
 
 ),

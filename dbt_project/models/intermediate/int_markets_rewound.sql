@@ -14,13 +14,13 @@ model_loads as (
 
 ),
 
-captures as (
+captures as not materialized (
 
     select * from {{ ref('int_captures_listed') }}
 
 ),
 
-odds as (
+odds as not materialized (
 
     select * from {{ ref('stg_odds_api__odds') }}
 
@@ -78,12 +78,14 @@ captures_to_compare as (
         claimed_captures.sport_key,
         claimed_captures.captured_at as rewound_to,
         (
-            select max(previous.captured_at)
+            select previous.captured_at
             from captures as previous
             where
                 previous.sport_key = claimed_captures.sport_key
                 and previous.feed_id = claimed_captures.feed_id
                 and previous.captured_at < claimed_captures.captured_at
+            order by previous.captured_at desc
+            limit 1
         ) as listed_at
     from claimed_captures
 

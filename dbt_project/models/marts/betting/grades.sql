@@ -47,7 +47,7 @@ settlement_rules as (
 touched_games as (
 
     select balldontlie_game_id
-    from {{ ref('int_schedule_rewound') }}
+    from {{ ref('int_games_rewound') }}
     where model_name = 'grades'
 
 ),

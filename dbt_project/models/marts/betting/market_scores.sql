@@ -32,6 +32,12 @@ quotes as (
 
 ),
 
+bookmakers as (
+
+    select * from {{ ref('bookmakers') }}
+
+),
+
 claimed_boards as (
 
     select
@@ -55,7 +61,6 @@ quotes_on_board as (
         quotes.market_id,
         quotes.sport_key,
         quotes.bookmaker_key,
-        quotes.owner_family,
         quotes.market_key,
         quotes.outcome_side,
         quotes.outcome_name,
@@ -98,14 +103,34 @@ quotes_on_board as (
 quotes_with_prices as (
 
     select
-        *,
-        -- Player and line, one text for both sides: books are compared only
-        -- where they speak of the same thing.
-        concat_ws('|', coalesce(description, '-'), coalesce(market_line::text, '-'))
-            as panel_key,
-        {{ american_to_decimal('price_american') }} as price_decimal,
-        {{ american_to_probability('price_american') }} as implied_probability
+        quotes_on_board.*,
+        coalesce(bookmakers.owner_family, quotes_on_board.bookmaker_key)
+            as owner_family,
+        -- The two sides of a market at one bookmaker.
+        {{ surrogate_key([
+            'quotes_on_board.event_id',
+            'quotes_on_board.scored_at',
+            'quotes_on_board.bookmaker_key',
+            'quotes_on_board.market_key',
+            'quotes_on_board.description',
+            'quotes_on_board.market_line',
+        ]) }} as pair_id,
+        -- One side at all bookmakers that speak of the same line.
+        {{ surrogate_key([
+            'quotes_on_board.event_id',
+            'quotes_on_board.scored_at',
+            'quotes_on_board.market_key',
+            'quotes_on_board.outcome_side',
+            'quotes_on_board.description',
+            'quotes_on_board.market_line',
+        ]) }} as panel_id,
+        {{ american_to_decimal('quotes_on_board.price_american') }}
+            as price_decimal,
+        {{ american_to_probability('quotes_on_board.price_american') }}
+            as implied_probability
     from quotes_on_board
+    left join bookmakers
+        on quotes_on_board.bookmaker_key = bookmakers.bookmaker_key
 
 ),
 
@@ -119,12 +144,7 @@ quotes_with_booksum as (
             as opposite_probability
     from quotes_with_prices
     window both_sides as (
-        partition by
-            event_id,
-            scored_at,
-            bookmaker_key,
-            market_key,
-            panel_key
+        partition by pair_id
     )
 
 ),
@@ -149,7 +169,7 @@ quotes_with_fair_price as (
                     {{ devig_band(
                         'implied_probability', 'opposite_probability'
                     ) }}
-        end as method_band,
+        end::numeric(12, 10) as method_band,
         is_two_way
         and side_count = 2
         and booksum >= 1
@@ -171,11 +191,7 @@ quotes_with_family_vote as (
         is_vote
         and row_number() over (
             partition by
-                event_id,
-                scored_at,
-                market_key,
-                outcome_side,
-                panel_key,
+                panel_id,
                 owner_family,
                 is_vote
             order by bookmaker_key
@@ -183,11 +199,7 @@ quotes_with_family_vote as (
     from quotes_with_fair_price
     window one_family as (
         partition by
-            event_id,
-            scored_at,
-            market_key,
-            outcome_side,
-            panel_key,
+            panel_id,
             owner_family
     )
 
@@ -213,12 +225,7 @@ quotes_with_panel as (
         end as vote_number
     from quotes_with_family_vote
     window whole_panel as (
-        partition by
-            event_id,
-            scored_at,
-            market_key,
-            outcome_side,
-            panel_key
+        partition by panel_id
         order by
             family_vote,
             owner_family
@@ -248,7 +255,7 @@ quotes_with_consensus as (
                     {{ median_without(
                         'all_votes', 'vote_number', 'consensus_families'
                     ) }}
-        end as consensus_probability
+        end::numeric(12, 10) as consensus_probability
     from quotes_with_panel_size
 
 ),

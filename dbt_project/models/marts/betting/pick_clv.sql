@@ -67,7 +67,7 @@ picks_with_measured_closes as (
     select
         *,
         close_status = 'measured' as is_measured,
-        line_points is not distinct from close_line_points as is_same_line,
+        (line_points is not distinct from close_line_points) as is_same_line,
         -- A side wins when its count is above this: minus the line for a team
         -- and for the under, the line for the over.
         case

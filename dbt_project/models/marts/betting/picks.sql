@@ -95,7 +95,7 @@ final as (
         first_proposals.line_points,
         first_proposals.price_american,
         first_proposals.price_decimal,
-        first_proposals.consensus_probability as probability,
+        first_proposals.consensus_probability::numeric(12, 10) as probability,
         first_proposals.fair_probability,
         first_proposals.edge,
         1::numeric(8, 4) as stake_units,

@@ -31,7 +31,7 @@ quotes as (
 
 ),
 
-captures as (
+captures as not materialized (
 
     select * from {{ ref('int_captures_listed') }}
 
@@ -220,7 +220,7 @@ feeds_last_captured as (
         feeds.feed_id,
         feeds.market_key,
         (
-            select max(captures.captured_at)
+            select captures.captured_at
             from captures
             where
                 captures.sport_key = feeds.sport_key
@@ -228,6 +228,8 @@ feeds_last_captured as (
                 and {{ is_market_asked(
                     'captures.markets_asked', 'feeds.market_key'
                 ) }}
+            order by captures.captured_at desc
+            limit 1
         ) as last_captured_at
     from feeds
 

@@ -115,25 +115,19 @@ states_before as (
 -- Only a capture that asked for a market can tell that it is gone.
 markets_asked as (
 
-    select distinct
+    select
         sport_key,
         feed_id,
         market_key
-    from (
-        select
-            sport_key,
-            feed_id,
-            market_key
-        from quotes_by_instant
+    from quotes_by_instant
 
-        union all
+    union distinct
 
-        select
-            sport_key,
-            feed_id,
-            market_key
-        from states_before
-    ) as markets_seen
+    select
+        sport_key,
+        feed_id,
+        market_key
+    from states_before
 
 ),
 
@@ -143,14 +137,8 @@ captures_by_market as (
         markets_asked.sport_key,
         markets_asked.feed_id,
         markets_asked.market_key,
-        captures.captured_at,
-        lead(captures.captured_at) over (
-            partition by
-                markets_asked.sport_key,
-                markets_asked.feed_id,
-                markets_asked.market_key
-            order by captures.captured_at
-        ) as next_captured_at
+        array_agg(distinct captures.captured_at order by captures.captured_at)
+            as instants
     from markets_asked
     inner join captures
         on
@@ -166,55 +154,49 @@ captures_by_market as (
     group by
         markets_asked.sport_key,
         markets_asked.feed_id,
-        markets_asked.market_key,
-        captures.captured_at
+        markets_asked.market_key
 
 ),
 
-first_captures_by_event as (
-
-    select
-        rewound_events.event_id,
-        captures_by_market.feed_id,
-        captures_by_market.market_key,
-        min(captures_by_market.captured_at) as captured_at
-    from rewound_events
-    inner join captures_by_market
-        on rewound_events.rewound_to <= captures_by_market.captured_at
-    group by
-        rewound_events.event_id,
-        captures_by_market.feed_id,
-        captures_by_market.market_key
-
-),
-
-observations as (
+-- What was on offer up to known_at, from before the rewind and after it.
+observations_known as (
 
     select
         states_before.*,
-        first_captures_by_event.captured_at as next_captured_at,
+        states_before.rewound_to - interval '1 microsecond' as known_at,
         true as is_kept
     from states_before
-    left join first_captures_by_event
-        on
-            states_before.event_id = first_captures_by_event.event_id
-            and states_before.feed_id = first_captures_by_event.feed_id
-            and states_before.market_key = first_captures_by_event.market_key
 
     union all
 
     select
         quotes_by_instant.*,
         null as change_kind,
-        captures_by_market.next_captured_at,
+        quotes_by_instant.captured_at as known_at,
         false as is_kept
     from quotes_by_instant
+
+),
+
+-- The next capture that could show the market: an array searched by halves,
+-- because a join on the instant has no statistics to be planned by.
+-- Materialized, or the arrays would be sorted along.
+observations as materialized (
+
+    select
+        observations_known.*,
+        captures_by_market.instants[
+            width_bucket(
+                observations_known.known_at, captures_by_market.instants
+            )
+            + 1
+        ] as next_captured_at
+    from observations_known
     left join captures_by_market
         on
-            quotes_by_instant.sport_key = captures_by_market.sport_key
-            and quotes_by_instant.feed_id = captures_by_market.feed_id
-            and quotes_by_instant.market_key = captures_by_market.market_key
-            and quotes_by_instant.captured_at = captures_by_market.captured_at
+            observations_known.sport_key = captures_by_market.sport_key
+            and observations_known.feed_id = captures_by_market.feed_id
+            and observations_known.market_key = captures_by_market.market_key
 
 ),
 
@@ -247,8 +229,8 @@ prices_changed as (
                 or captured_at > expected_at
                 then 'returned'
             when
-                price_american is distinct from previous_price_american
-                or line_points is distinct from previous_line_points
+                (price_american is distinct from previous_price_american)
+                or (line_points is distinct from previous_line_points)
                 then 'moved'
         end as change
     from observations_in_time

@@ -86,7 +86,7 @@ final as (
         rejection_reason as reason,
         min(captured_at) as first_captured_at,
         max(captured_at) as last_captured_at,
-        count(distinct (captured_at, outcome)) as quote_count
+        count(distinct row(captured_at, outcome)) as quote_count
     from rejections
     group by
         rejected_quote_id,

@@ -45,7 +45,6 @@ feeds as (
         ('landing', 'odds_api.events', null, 900),
         ('landing', 'odds_api.odds', null, 900),
         ('landing', 'odds_api.scores', null, null),
-        ('landing', 'odds_api.event_odds', null, null),
         ('landing', 'balldontlie.teams', null, 86400),
         ('landing', 'balldontlie.players', null, 86400),
         ('landing', 'balldontlie.games', null, 900),

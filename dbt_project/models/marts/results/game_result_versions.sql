@@ -11,7 +11,7 @@
 with touched_games as (
 
     select balldontlie_game_id
-    from {{ ref('int_schedule_rewound') }}
+    from {{ ref('int_games_rewound') }}
     where model_name = 'game_result_versions'
 
 ),

@@ -13,7 +13,7 @@
 with touched_schedule as (
 
     select balldontlie_game_id
-    from {{ ref('int_schedule_rewound') }}
+    from {{ ref('int_games_rewound') }}
     where model_name = 'game_results'
 
 ),
@@ -57,7 +57,7 @@ touched_games as (
     inner join games
         on touched_schedule.balldontlie_game_id = games.balldontlie_game_id
 
-    union
+    union distinct
 
     select game_id_map.game_id
     from touched_events
@@ -80,35 +80,23 @@ latest_results as (
 
 ),
 
--- The other source, by name: its scores are no result, only a cross-check.
-scores_by_name as (
+-- The other source: its scores are no result, only a cross-check.
+completed_scores as (
 
     select
         latest_results.game_id,
         scores.event_id,
         scores.captured_at,
         game_id_map.is_swapped,
-        (
-            select (score.payload ->> 'score')::integer
-            from jsonb_array_elements(scores.scores) as score (payload)
-            where score.payload ->> 'name' = scores.home_team_name
-            limit 1
-        ) as home_score,
-        (
-            select (score.payload ->> 'score')::integer
-            from jsonb_array_elements(scores.scores) as score (payload)
-            where score.payload ->> 'name' = scores.away_team_name
-            limit 1
-        ) as away_score
+        scores.home_score,
+        scores.away_score
     from latest_results
     inner join game_id_map
         on
             latest_results.game_id = game_id_map.game_id
             and game_id_map.source = 'odds_api'
     inner join scores on game_id_map.source_id = scores.event_id
-    where
-        scores.is_completed
-        and jsonb_typeof(scores.scores) = 'array'
+    where scores.is_completed
 
 ),
 
@@ -120,7 +108,7 @@ latest_scores as (
             as home_score,
         case when is_swapped then home_score else away_score end
             as away_score
-    from scores_by_name
+    from completed_scores
     order by
         game_id,
         captured_at desc,

@@ -50,13 +50,13 @@ events as (
 
 ),
 
-odds as (
+odds as not materialized (
 
     select * from {{ ref('stg_odds_api__odds') }}
 
 ),
 
-captures as (
+captures as not materialized (
 
     select * from {{ ref('int_captures_listed') }}
 
@@ -65,7 +65,7 @@ captures as (
 touched_games as (
 
     select balldontlie_game_id
-    from {{ ref('int_schedule_rewound') }}
+    from {{ ref('int_games_rewound') }}
     where model_name = 'games'
 
 ),
@@ -77,7 +77,7 @@ touched_events as (
     from {{ ref('int_events_rewound') }}
     where model_name = 'games'
 
-    union
+    union distinct
 
     select event_id
     from {{ ref('int_markets_rewound') }}
@@ -177,16 +177,20 @@ event_listings as (
     select
         scheduling_events.event_id,
         (
-            select max(odds.captured_at)
+            select odds.captured_at
             from odds
             where odds.event_id = scheduling_events.event_id
+            order by odds.captured_at desc
+            limit 1
         ) as last_listed_at,
         (
-            select max(captures.captured_at)
+            select captures.captured_at
             from captures
             where
                 captures.sport_key = scheduling_events.sport_key
                 and captures.feed_id = scheduling_events.sport_key
+            order by captures.captured_at desc
+            limit 1
         ) as last_captured_at
     from scheduling_events
 

@@ -1,40 +1,24 @@
-with source as (
+-- One plain select, no CTEs: PostgreSQL pushes no join condition into a view
+-- that has any, and would read all that was ever landed to find a few rows.
+select
+    -- ids
+    source.team_id as balldontlie_team_id,
+    source.request_id,
 
-    select * from {{ source('balldontlie', 'teams') }}
+    -- text
+    source.payload ->> 'full_name' as full_name,
+    source.payload ->> 'abbreviation' as abbreviation,
+    source.payload ->> 'city' as city,
+    source.payload ->> 'conference' as conference,
+    source.payload ->> 'division' as division,
+    source.payload_hash,
 
-),
+    -- times
+    source.captured_at,
 
-completed_loads as (
-
-    select load_id
-    from {{ source('balldontlie', '_dlt_loads') }}
-    where status = 0
-
-),
-
-renamed as (
-
-    select
-        -- ids
-        source.team_id as balldontlie_team_id,
-        source.request_id,
-
-        -- text
-        source.payload ->> 'full_name' as full_name,
-        source.payload ->> 'abbreviation' as abbreviation,
-        source.payload ->> 'city' as city,
-        source.payload ->> 'conference' as conference,
-        source.payload ->> 'division' as division,
-        source.payload_hash,
-
-        -- times
-        source.captured_at,
-
-        -- load
-        source._dlt_load_id as load_id
-    from source
-    inner join completed_loads on source._dlt_load_id = completed_loads.load_id
-
-)
-
-select * from renamed
+    -- load
+    source._dlt_load_id as load_id
+from {{ source('balldontlie', 'teams') }} as source
+inner join {{ source('balldontlie', '_dlt_loads') }} as loads
+    on source._dlt_load_id = loads.load_id
+where loads.status = 0

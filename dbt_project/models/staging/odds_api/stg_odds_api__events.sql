@@ -1,42 +1,26 @@
-with source as (
+-- One plain select, no CTEs: PostgreSQL pushes no join condition into a view
+-- that has any, and would read all that was ever landed to find a few rows.
+select
+    -- ids
+    source.event_id,
+    source.sport_key,
+    source.request_id,
 
-    select * from {{ source('odds_api', 'events') }}
+    -- text
+    source.payload ->> 'home_team' as home_team_name,
+    source.payload ->> 'away_team' as away_team_name,
+    source.payload_hash,
 
-),
+    -- json
+    source.payload,
 
-completed_loads as (
+    -- times
+    (source.payload ->> 'commence_time')::timestamptz as commences_at,
+    source.captured_at,
 
-    select load_id
-    from {{ source('odds_api', '_dlt_loads') }}
-    where status = 0
-
-),
-
-renamed as (
-
-    select
-        -- ids
-        source.event_id,
-        source.sport_key,
-        source.request_id,
-
-        -- text
-        source.payload ->> 'home_team' as home_team_name,
-        source.payload ->> 'away_team' as away_team_name,
-        source.payload_hash,
-
-        -- json
-        source.payload,
-
-        -- times
-        (source.payload ->> 'commence_time')::timestamptz as commences_at,
-        source.captured_at,
-
-        -- load
-        source._dlt_load_id as load_id
-    from source
-    inner join completed_loads on source._dlt_load_id = completed_loads.load_id
-
-)
-
-select * from renamed
+    -- load
+    source._dlt_load_id as load_id
+from {{ source('odds_api', 'events') }} as source
+inner join {{ source('odds_api', '_dlt_loads') }} as loads
+    on source._dlt_load_id = loads.load_id
+where loads.status = 0

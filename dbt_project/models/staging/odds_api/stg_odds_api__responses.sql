@@ -1,46 +1,30 @@
-with source as (
+-- One plain select, no CTEs: PostgreSQL pushes no join condition into a view
+-- that has any, and would read all that was ever landed to find a few rows.
+select
+    -- ids
+    source.request_id,
+    source.sport_key,
+    source.event_id as asked_event_id,
 
-    select * from {{ source('odds_api', 'responses') }}
+    -- text
+    source.endpoint,
+    source.origin,
+    source.response_hash,
 
-),
+    -- what was asked
+    string_to_array(source.markets_asked, ',') as markets_asked,
+    string_to_array(source.regions_asked, ',') as regions_asked,
+    string_to_array(source.bookmakers_asked, ',') as bookmakers_asked,
 
-completed_loads as (
+    -- counts
+    source.element_count,
 
-    select load_id
-    from {{ source('odds_api', '_dlt_loads') }}
-    where status = 0
+    -- times
+    source.captured_at,
 
-),
-
-renamed as (
-
-    select
-        -- ids
-        source.request_id,
-        source.sport_key,
-        source.event_id as asked_event_id,
-
-        -- text
-        source.endpoint,
-        source.origin,
-        source.response_hash,
-
-        -- what was asked
-        string_to_array(source.markets_asked, ',') as markets_asked,
-        string_to_array(source.regions_asked, ',') as regions_asked,
-        string_to_array(source.bookmakers_asked, ',') as bookmakers_asked,
-
-        -- counts
-        source.element_count,
-
-        -- times
-        source.captured_at,
-
-        -- load
-        source._dlt_load_id as load_id
-    from source
-    inner join completed_loads on source._dlt_load_id = completed_loads.load_id
-
-)
-
-select * from renamed
+    -- load
+    source._dlt_load_id as load_id
+from {{ source('odds_api', 'responses') }} as source
+inner join {{ source('odds_api', '_dlt_loads') }} as loads
+    on source._dlt_load_id = loads.load_id
+where loads.status = 0
