@@ -193,7 +193,7 @@ def backfill(
             _confirm(plan.credits, yes)
             fetched = past.fetch(opened, plan)
         outcomes = [fetched, *(past.build(opened, PAST) if fetched.is_built else [])]
-        report.show_counts(out, opened.ledger, "In the warehouse")
+        report.show_counts(out, opened.ledger)
         _report(outcomes)
 
 

@@ -110,6 +110,7 @@ def _recorded(pipeline: Pipeline, extract: Callable[[], Iterable[Extracted]]) ->
                 rows += extracted.row_count
                 failures += extracted.failures
                 run.row_count = rows
+            pipeline.ledger.analyze()
             if failures:
                 raise ExceptionGroup("some requests failed", failures)
     except (LinekeeperError, ExtractError, ExceptionGroup) as error:

@@ -104,6 +104,7 @@ def run(
                 pipeline.on_node = progress.tick
                 raise_failures(run_tasks(pipeline, tasks))
             console.print(f"The cycle took {time.monotonic() - cycle_began:.1f} s.\n")
-            report.show_counts(console, ledger, f"What is in the warehouse after {time.monotonic() - began:.0f} s")
+            console.print(f"What is in the warehouse after {time.monotonic() - began:.0f} s:")
+            report.show_counts(console, ledger)
             console.print()
             console.print(NEXT.format(database=DATABASE, own=settings.pgdatabase))

@@ -52,6 +52,7 @@ TUNING: Mapping[str, str] = {
     "effective_cache_size": "'1GB'",
     "work_mem": "'32MB'",
     "maintenance_work_mem": "'128MB'",
+    "autovacuum_naptime": "'15s'",
     "max_wal_size": "'2GB'",
     "random_page_cost": "1.1",
     "jit": "off",

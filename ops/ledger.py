@@ -341,6 +341,16 @@ class Ledger:
         """Run a statement and return its rows, none if it has none."""
         return self._execute(statement, parameters)
 
+    def analyze(self) -> None:
+        """Have PostgreSQL look at what its tables hold now, so that it plans for that.
+
+        It does so by itself, but only minutes after rows came. A statement planned for the empty table that it
+        remembers took 536 s on a week of odds, and 4 s afterwards.
+        """
+        began = time.monotonic()
+        self._execute("analyze")
+        logger.debug("analyzed", seconds=round(time.monotonic() - began, 1))
+
     def exists(self, relation: str) -> bool:
         """Whether a table or view such as `marts.games` is there."""
         return bool(self._execute("select to_regclass(%s) is not null", (relation,))[0][0])

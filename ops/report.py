@@ -47,9 +47,9 @@ def counts(ledger: Ledger) -> list[tuple[str, int]]:
     ]
 
 
-def show_counts(console: Console, ledger: Ledger, title: str) -> None:
+def show_counts(console: Console, ledger: Ledger) -> None:
     """Print what is in the warehouse."""
-    table = _table(title, "", "rows")
+    table = _table(None, "", "rows")
     table.columns[-1].justify = "right"
     for label, count in counts(ledger):
         table.add_row(label, f"{count:,}")
@@ -172,7 +172,7 @@ def show_server(console: Console, status: ServerStatus, database: str) -> None:
     console.print(table)
 
 
-def _table(title: str, *columns: str) -> Table:
+def _table(title: str | None, *columns: str) -> Table:
     table = Table(title=title, title_justify="left", show_header=any(columns), header_style="bold")
     for column in columns:
         table.add_column(column, overflow="fold")
