@@ -77,15 +77,16 @@ from (
         coalesce(market_types.is_gradable, false) as is_gradable,
         -- By name, never by position: home comes first only half the time.
         case
-            when market_types.outcome_kind in ('team', 'team_or_draw') then
-                case quotes.outcome_name
-                    when quotes.home_team_name then 'home'
-                    when quotes.away_team_name then 'away'
-                    when 'Draw' then
-                        case market_types.outcome_kind
-                            when 'team_or_draw' then 'draw'
-                        end
-                end
+            when market_types.outcome_kind in ('team', 'team_or_draw')
+                then
+                    case quotes.outcome_name
+                        when quotes.home_team_name then 'home'
+                        when quotes.away_team_name then 'away'
+                        when 'Draw' then
+                            case market_types.outcome_kind
+                                when 'team_or_draw' then 'draw'
+                            end
+                    end
             when quotes.outcome_name in ('Over', 'Under', 'Yes', 'No')
                 then lower(quotes.outcome_name)
         end as outcome_side

@@ -121,24 +121,25 @@ picks_with_results as (
         result_versions.result_version,
         result_versions.finalized_at,
         case
-            when picks_to_grade.market_key = 'totals' then
-                case picks_to_grade.outcome_side
-                    when 'over'
-                        then
-                            result_versions.total_points
-                            - picks_to_grade.line_points
-                    when 'under'
-                        then
-                            picks_to_grade.line_points
-                            - result_versions.total_points
-                end
+            when picks_to_grade.market_key = 'totals'
+                then
+                    case picks_to_grade.outcome_side
+                        when 'over'
+                            then
+                                result_versions.total_points
+                                - picks_to_grade.line_points
+                        when 'under'
+                            then
+                                picks_to_grade.line_points
+                                - result_versions.total_points
+                    end
             when picks_to_grade.market_key in ('h2h', 'spreads') then
                 case
                     when
                         (picks_to_grade.outcome_side = 'home')
                         = (not picks_to_grade.is_swapped)
                         then result_versions.margin
-                    else - result_versions.margin
+                    else -result_versions.margin
                 end
                 + case
                     when picks_to_grade.market_key = 'spreads'
@@ -256,8 +257,8 @@ final as (
                 then round(stake_units * (price_decimal - 1) / 2, 6)
             when 'push' then 0
             when 'void' then 0
-            when 'half_loss' then round(- stake_units / 2, 6)
-            when 'loss' then - stake_units
+            when 'half_loss' then round(-stake_units / 2, 6)
+            when 'loss' then -stake_units
         end::numeric(14, 6) as profit_units,
         reason_code,
         result_version,

@@ -78,7 +78,7 @@ quotes_on_board as (
         case
             when
                 quotes.outcome_side = 'away' and quotes.line_points is not null
-                then - quotes.line_points
+                then -quotes.line_points
             else quotes.line_points
         end::numeric(8, 2) as market_line
     from claimed_boards

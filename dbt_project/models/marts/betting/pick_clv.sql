@@ -72,11 +72,11 @@ picks_with_measured_closes as (
         -- and for the under, the line for the over.
         case
             when outcome_side = 'over' then line_points
-            else - line_points
+            else -line_points
         end as threshold,
         case
             when outcome_side = 'over' then close_line_points
-            else - close_line_points
+            else -close_line_points
         end as close_threshold,
         case market_key
             when 'spreads' then {{ var('spread_error_sd') }}

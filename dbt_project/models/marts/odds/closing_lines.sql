@@ -159,7 +159,7 @@ closes_with_pairs as (
             market_key,
             description,
             case
-                when outcome_side = 'away' then - line_points
+                when outcome_side = 'away' then -line_points
                 else line_points
             end
     )

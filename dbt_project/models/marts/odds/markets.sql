@@ -19,11 +19,6 @@ with captured_events as (
 
 ),
 
-events as (
-
-    select * from {{ ref('int_events_identified') }}
-
-),
 
 quotes as (
 
@@ -44,7 +39,13 @@ game_id_map as (
 ),
 
 {% if is_incremental() -%}
--- A match that was made, corrected or withdrawn since.
+events as (
+
+    select * from {{ ref('int_events_identified') }}
+
+),
+
+-- Their match was made, corrected or withdrawn since.
 remapped_events as (
 
     select events.event_id

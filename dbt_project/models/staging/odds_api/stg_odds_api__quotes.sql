@@ -37,7 +37,7 @@ select
         else (
             select count(*)
             from jsonb_array_elements(market.payload -> 'outcomes')
-                as twin (payload)
+                    as twin (payload)
             where
                 twin.payload ->> 'name' = outcome.payload ->> 'name'
                 and (
@@ -73,9 +73,12 @@ select
     -- load
     landed_events.load_id
 from {{ ref('stg_odds_api__odds') }} as landed_events
-cross join lateral
+cross join
+    lateral
     jsonb_array_elements(landed_events.bookmakers) as bookmaker (payload)
-cross join lateral
+cross join
+    lateral
     jsonb_array_elements(bookmaker.payload -> 'markets') as market (payload)
-cross join lateral
+cross join
+    lateral
     jsonb_array_elements(market.payload -> 'outcomes') as outcome (payload)

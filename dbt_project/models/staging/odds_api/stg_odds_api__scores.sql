@@ -16,19 +16,19 @@ select
     (
         select max((score.payload ->> 'score')::integer)
         from jsonb_array_elements(
-            case jsonb_typeof(source.payload -> 'scores')
-                when 'array' then source.payload -> 'scores'
-            end
-        ) as score (payload)
+                case jsonb_typeof(source.payload -> 'scores')
+                    when 'array' then source.payload -> 'scores'
+                end
+            ) as score (payload)
         where score.payload ->> 'name' = source.payload ->> 'home_team'
     ) as home_score,
     (
         select max((score.payload ->> 'score')::integer)
         from jsonb_array_elements(
-            case jsonb_typeof(source.payload -> 'scores')
-                when 'array' then source.payload -> 'scores'
-            end
-        ) as score (payload)
+                case jsonb_typeof(source.payload -> 'scores')
+                    when 'array' then source.payload -> 'scores'
+                end
+            ) as score (payload)
         where score.payload ->> 'name' = source.payload ->> 'away_team'
     ) as away_score,
 
