@@ -369,17 +369,11 @@ class Ledger:
 
 
 def describe(error: BaseException) -> str:
-    """Return an error as one line; of a group, the first of each kind and how many more there are."""
+    """Return an error as one line; of a group, the first three different ones and how many more there are."""
     if isinstance(error, BaseExceptionGroup):
-        alike: dict[type[BaseException], list[str]] = {}
-        for leaf in leaves(error):
-            messages = alike.setdefault(type(leaf), [])
-            if describe(leaf) not in messages:
-                messages.append(describe(leaf))
-        return "; ".join(
-            messages[0] + (f" (and {len(messages) - 1} more like it)" if len(messages) > 1 else "")
-            for messages in alike.values()
-        )
+        messages = list(dict.fromkeys(describe(leaf) for leaf in leaves(error)))
+        more = f"; and {len(messages) - 3} more" if len(messages) > 3 else ""
+        return "; ".join(messages[:3]) + more
     if isinstance(error, KeyboardInterrupt):
         return "interrupted"
     text = " ".join(str(error).split())

@@ -236,8 +236,8 @@ def test_credits_are_counted_by_month_and_by_last_word(ledger: Ledger) -> None:
 # -- messages
 
 
-def test_errors_of_a_kind_are_told_once() -> None:
-    group = ExceptionGroup(
-        "", [UnreachableHost("a is down"), UnreachableHost("a is down"), UnreachableHost("b"), BadPayload("cut\n off")]
-    )
-    assert describe(group) == "a is down (and 1 more like it); cut off"
+def test_the_errors_of_a_group_are_told_once_each_and_not_without_end() -> None:
+    errors = [UnreachableHost("a is down"), UnreachableHost("a is down"), BadPayload("cut\n off")]
+    assert describe(ExceptionGroup("", errors)) == "a is down; cut off"
+    many = [UnreachableHost(f"{letter} is down") for letter in "abcde"]
+    assert describe(ExceptionGroup("", many)) == "a is down; b is down; c is down; and 2 more"

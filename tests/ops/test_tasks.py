@@ -1,0 +1,239 @@
+"""How tasks are run: in order, recorded, and not stopped by what they do not need."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from extract.records import AuthenticationError, UnreachableHost
+from ops.backfill import parse_step
+from ops.clock import Clock
+from ops.errors import BudgetError, SettingsError, TransformError
+from ops.ledger import Ledger
+from ops.paths import ROOT
+from ops.settings import load_settings
+from ops.tasks import (
+    Extracted,
+    Outcome,
+    Pipeline,
+    Task,
+    TasksFailed,
+    deploy,
+    is_due,
+    live_cost,
+    raise_failures,
+    run_tasks,
+    sports_from,
+)  # fmt: skip
+from ops.transform import BuildResult, Project
+from ops.warehouse import Connection
+
+NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
+
+
+@dataclass
+class Builder(Project):
+    """A project that builds nothing, and fails for the tags it is told to."""
+
+    failing: set[str] = field(default_factory=set)
+    built: list[str] = field(default_factory=list)
+
+    def build(self, tag: str, as_of: datetime, **options: Any) -> BuildResult:
+        if tag in self.failing:
+            raise TransformError(f"model of {tag} is broken")
+        self.built.append(tag)
+        return BuildResult((), 0.0)
+
+    def build_all(self, as_of: datetime, **options: Any) -> BuildResult:
+        return self.build("everything", as_of)
+
+
+@pytest.fixture
+def pipeline(warehouse: Connection) -> Iterator[Pipeline]:
+    clock = Clock(NOON)
+    with Ledger(warehouse, clock) as ledger:
+        yield Pipeline(load_settings(), warehouse, clock, ledger, Builder(ROOT))
+
+
+def _built(pipeline: Pipeline) -> list[str]:
+    assert isinstance(pipeline.project, Builder)
+    return pipeline.project.built
+
+
+def _failing(pipeline: Pipeline, *tags: str) -> None:
+    assert isinstance(pipeline.project, Builder)
+    pipeline.project.failing = set(tags)
+
+
+def _extracting(*failures: Exception, rows: int = 0) -> Any:
+    return lambda pipeline: Extracted(rows, failures, has_answer=rows > 0 or not failures)
+
+
+def _tasks(ingest: Any = None, results: Any = None) -> list[Task]:
+    every = timedelta(minutes=15)
+    return [
+        Task("ingest", "", ingest, "ingest", every),
+        Task("snapshot", "", None, "snapshot", every, needs=("ingest",)),
+        Task("scoring", "", None, "scoring", every, needs=("snapshot",)),
+        Task("results", "", results, "results", every),
+        Task("grading", "", None, "grading", every, needs=("results",)),
+    ]
+
+
+def _states(outcomes: list[Outcome]) -> dict[str, str]:
+    return {outcome.task: outcome.state for outcome in outcomes}
+
+
+def test_all_runs_in_order_under_one_correlation_id(pipeline: Pipeline) -> None:
+    outcomes = run_tasks(pipeline, _tasks())
+    assert set(_states(outcomes).values()) == {"succeeded"}
+    assert _built(pipeline) == ["ingest", "snapshot", "scoring", "results", "grading"]
+    rows = pipeline.ledger.query("select task, correlation_id from ops.task_runs order by queued_at")
+    assert [row[0] for row in rows] == _built(pipeline)
+    assert len({row[1] for row in rows}) == 1
+    raise_failures(outcomes)
+
+
+def test_a_model_that_fails_stops_only_what_needs_it(pipeline: Pipeline) -> None:
+    _failing(pipeline, "snapshot")
+    outcomes = run_tasks(pipeline, _tasks())
+    assert _states(outcomes) == {
+        "ingest": "succeeded", "snapshot": "failed", "scoring": "skipped", "results": "succeeded",
+        "grading": "succeeded",
+    }  # fmt: skip
+    with pytest.raises(TasksFailed) as error:
+        raise_failures(outcomes)
+    assert str(error.value) == (
+        "snapshot failed: model of snapshot is broken; scoring skipped: it needs snapshot, which could not build"
+    )
+
+
+def test_a_source_that_is_down_beside_one_that_answers_fails_its_task_and_nothing_else(pipeline: Pipeline) -> None:
+    outcomes = run_tasks(pipeline, _tasks(ingest=_extracting(UnreachableHost("BallDontLie is down"), rows=12)))
+    assert _states(outcomes) == {
+        "ingest": "failed", "snapshot": "succeeded", "scoring": "succeeded", "results": "succeeded",
+        "grading": "succeeded",
+    }  # fmt: skip
+    assert "ingest" in _built(pipeline)
+    assert pipeline.ledger.query("select state, row_count from ops.task_runs where task = 'ingest'") == [("failed", 12)]
+
+
+def test_where_nothing_answers_nothing_is_built_on_it(pipeline: Pipeline) -> None:
+    outcomes = run_tasks(pipeline, _tasks(ingest=_extracting(AuthenticationError("the key is refused"))))
+    assert _built(pipeline) == ["results", "grading"]
+    assert _states(outcomes)["scoring"] == "skipped"
+    assert pipeline.ledger.query("select state from ops.task_runs where task = 'ingest'") == [("dead",)]
+
+
+def test_a_task_run_alone_does_not_ask_what_it_needs(pipeline: Pipeline) -> None:
+    outcomes = run_tasks(pipeline, [task for task in _tasks() if task.name == "scoring"])
+    assert _states(outcomes) == {"scoring": "succeeded"}
+
+
+def test_an_unexpected_error_is_recorded_and_not_hidden(pipeline: Pipeline) -> None:
+    def broken(pipeline: Pipeline) -> Extracted:
+        raise ZeroDivisionError("a fault of the program")
+
+    with pytest.raises(ZeroDivisionError):
+        run_tasks(pipeline, _tasks(ingest=broken))
+    assert pipeline.ledger.query("select state, error_class from ops.task_runs") == [("failed", "ZeroDivisionError")]
+
+
+def test_a_stop_is_heard_between_tasks(pipeline: Pipeline) -> None:
+    outcomes = run_tasks(pipeline, _tasks(), is_stopping=lambda: len(_built(pipeline)) == 2)
+    assert list(_states(outcomes)) == ["ingest", "snapshot"]
+
+
+@pytest.mark.parametrize(("minutes", "due"), [(0, False), (13, False), (14, True), (15, True), (-1, True)])
+def test_a_task_is_due_when_its_cadence_has_passed(pipeline: Pipeline, minutes: int, due: bool) -> None:
+    task = _tasks()[0]
+    assert is_due(pipeline, task)
+    run_tasks(pipeline, [task])
+    pipeline.clock = Clock(NOON + timedelta(minutes=minutes))
+    assert is_due(pipeline, task) is due
+
+
+def test_a_failed_task_stays_due(pipeline: Pipeline) -> None:
+    _failing(pipeline, "ingest")
+    run_tasks(pipeline, _tasks()[:1])
+    assert is_due(pipeline, _tasks()[0])
+
+
+def test_everything_is_built_once_for_each_state_of_the_project(
+    pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ops.tasks.project_hash", lambda root: "first")
+    assert deploy(pipeline) is True
+    assert deploy(pipeline) is False
+    monkeypatch.setattr("ops.tasks.project_hash", lambda root: "second")
+    assert deploy(pipeline) is True
+    monkeypatch.setattr("ops.tasks.project_hash", lambda root: "first")
+    assert deploy(pipeline) is True
+    assert _built(pipeline) == ["everything"] * 3
+
+
+def test_a_project_that_cannot_be_built_is_tried_again(pipeline: Pipeline) -> None:
+    _failing(pipeline, "everything")
+    with pytest.raises(TransformError):
+        deploy(pipeline)
+    _failing(pipeline)
+    assert deploy(pipeline) is True
+
+
+@pytest.mark.parametrize(
+    ("markets", "regions", "bookmakers", "credits"),
+    [
+        ("h2h", "us", "", 1),
+        ("h2h,spreads,totals", "us,us2", "", 6),
+        # Eleven bookmakers are two regions, and win over the regions.
+        ("h2h,spreads", "us,uk,eu", ",".join(f"book{number}" for number in range(11)), 4),
+        # Player props are asked event by event and cost apart.
+        ("h2h,player_points", "us", "", 1),
+    ],
+)
+def test_a_request_for_odds_costs_markets_times_regions(
+    markets: str, regions: str, bookmakers: str, credits: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ODDS_API_MARKETS", markets)
+    monkeypatch.setenv("ODDS_API_REGIONS", regions)
+    monkeypatch.setenv("ODDS_API_BOOKMAKERS", bookmakers)
+    assert live_cost(load_settings(), ["basketball_nba"]) == credits
+
+
+def test_credits_beyond_ones_own_limit_are_not_spent(pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ODDS_API_MONTHLY_CREDITS", "10")
+    pipeline.settings = load_settings()
+    pipeline.check_budget(10)
+    with pytest.raises(BudgetError, match="up to 11 credits of The Odds API, 0 are spent"):
+        pipeline.check_budget(11)
+
+
+def test_what_the_real_apis_say_today_is_not_stamped_with_the_past(pipeline: Pipeline) -> None:
+    assert pipeline.knows_only_the_present("https://api.the-odds-api.com")
+    assert pipeline.knows_only_the_present("https://api.balldontlie.io")
+    assert not pipeline.knows_only_the_present("http://127.0.0.1:8000")
+    pipeline.clock = Clock()
+    assert not pipeline.knows_only_the_present("https://api.the-odds-api.com")
+
+
+def test_which_source_a_league_has_is_read_from_its_seed() -> None:
+    both = ["basketball_nba", "basketball_wnba"]
+    assert sports_from("balldontlie", both) == ("basketball_nba",)
+    assert sports_from("balldontlie", ["basketball_wnba", "soccer_epl"]) == ()
+    assert (Path(ROOT) / "seeds" / "leagues.csv").exists()
+
+
+@pytest.mark.parametrize(
+    ("text", "step"), [("1d", timedelta(days=1)), ("12H", timedelta(hours=12)), ("60m", timedelta(hours=1))]
+)
+def test_a_step_is_read(text: str, step: timedelta) -> None:
+    assert parse_step(text) == step
+
+
+@pytest.mark.parametrize("text", ["", "d", "0d", "1.5h", "-1d", "1w", "1"])
+def test_what_is_no_step_is_refused(text: str) -> None:
+    with pytest.raises(SettingsError):
+        parse_step(text)
