@@ -19,7 +19,6 @@ with captured_events as (
 
 ),
 
-
 quotes as (
 
     select * from {{ ref('int_quotes_normalised') }}
@@ -38,14 +37,13 @@ game_id_map as (
 
 ),
 
-{% if is_incremental() -%}
 events as (
 
     select * from {{ ref('int_events_identified') }}
 
 ),
 
--- Their match was made, corrected or withdrawn since.
+-- Events whose match was made, corrected or withdrawn since.
 remapped_events as (
 
     select events.event_id
@@ -55,34 +53,36 @@ remapped_events as (
             events.event_id = game_id_map.source_id
             and game_id_map.source = 'odds_api'
     where
-        exists (
-            select 1
-            from {{ this }} as kept
-            where
-                kept.event_id = events.event_id
-                and kept.game_id is distinct from game_id_map.game_id
-        )
+    {% if is_incremental() -%}
+    exists (
+        select 1
+        from {{ this }} as kept
+        where
+            kept.event_id = events.event_id
+            and (kept.game_id is distinct from game_id_map.game_id)
+    )
+    and not exists (
+        select 1
+        from captured_events
+        where captured_events.event_id = events.event_id
+    )
+    {%- else -%}
+        false
+    {%- endif %}
 
 ),
 
-{% endif -%}
 rewound_events as (
 
     select * from captured_events
-    {% if is_incremental() %}
+
     union all
 
     select
-        remapped_events.event_id,
+        event_id,
         'infinity'::timestamptz as rewound_to
     from remapped_events
-    where
-        not exists (
-            select 1
-            from captured_events
-            where captured_events.event_id = remapped_events.event_id
-        )
-    {% endif %}
+
 ),
 
 quotes_since as (
