@@ -46,7 +46,9 @@ events as (
 -- Events whose match was made, corrected or withdrawn since.
 remapped_events as (
 
-    select events.event_id
+    select
+        events.event_id,
+        game_id_map.game_id
     from events
     left join game_id_map
         on
