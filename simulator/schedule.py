@@ -21,6 +21,8 @@ MINUTE = 60
 
 _FIRST_GAME_ID = 20_000_000
 _FIRST_DAY = date(2000, 1, 1)
+_DAYS_TO_FIRST_TRY = (3, 8)
+_DAYS_TRIED = 14
 _SLOTS_PER_DAY = 16
 _EVENING = ("19:00", "19:00", "19:30", "19:30", "19:30", "20:00", "20:00", "20:30", "21:00", "22:00", "22:00", "22:30")
 _WEEKEND = ("13:00", "15:30", "18:00", "18:00", "19:00", "19:00", "19:30", "20:00", "20:00", "20:30", "21:00", "22:00")
@@ -204,8 +206,12 @@ def _instant(day: date, clock_time: str) -> int:
     return int(datetime.combine(day, time.fromisoformat(clock_time), EASTERN).timestamp())
 
 
+def _game_id(day: date, slot: int) -> int:
+    return _FIRST_GAME_ID + (day - _FIRST_DAY).days * _SLOTS_PER_DAY + slot
+
+
 def _fixture(settings: LeagueSettings, day: date, slot: int, home: Team, away: Team) -> Fixture:
-    game_id = _FIRST_GAME_ID + (day - _FIRST_DAY).days * _SLOTS_PER_DAY + slot
+    game_id = _game_id(day, slot)
     key = f"{settings.seed}:{game_id}"
     times = _WEEKEND if day.weekday() >= 5 else _EVENING
     tip = _instant(day, times[bits(f"{key}:tip") % len(times)])
@@ -232,16 +238,41 @@ def _fixture(settings: LeagueSettings, day: date, slot: int, home: Team, away: T
 def _postponement(
     settings: LeagueSettings, key: str, day: date, tip: int, home: Team, away: Team
 ) -> Postponement | None:
-    if uniform(f"{key}:postponed") >= settings.postponed_share:
+    """The new date of a game that is called off, or None: a game that finds no day on which both teams are free,
+    or only one that an earlier postponed game of theirs has taken, is played as scheduled."""
+    new_day = _new_day(settings, key, day, home, away)
+    if new_day is None or _is_taken(settings, key, new_day, (home, away)):
         return None
     announced_at = tip - integer(f"{key}:announced", 2 * HOUR, 20 * HOUR)
-    first_try = integer(f"{key}:new_day", 3, 8)
-    candidates = [day + timedelta(days=ahead) for ahead in range(first_try, first_try + 7)]
-    free = [d for d in candidates if not plays_on(settings, home, d) and not plays_on(settings, away, d)]
-    new_day, clock_time = (free[0], "19:30") if free else (candidates[0], "12:00")
     return Postponement(
         announced_at=announced_at,
         rescheduled_at=announced_at + integer(f"{key}:rescheduled", 8 * HOUR, 30 * HOUR),
         day=new_day,
-        tip=_instant(new_day, clock_time),
+        tip=_instant(new_day, "19:30"),
     )
+
+
+def _new_day(settings: LeagueSettings, key: str, day: date, home: Team, away: Team) -> date | None:
+    """The first day that suits both schedules, if the game is called off at all."""
+    if uniform(f"{key}:postponed") >= settings.postponed_share:
+        return None
+    first_try = integer(f"{key}:new_day", *_DAYS_TO_FIRST_TRY)
+    for ahead in range(first_try, first_try + _DAYS_TRIED):
+        candidate = day + timedelta(days=ahead)
+        if not plays_on(settings, home, candidate) and not plays_on(settings, away, candidate):
+            return candidate
+    return None
+
+
+def _is_taken(settings: LeagueSettings, key: str, new_day: date, teams: tuple[Team, Team]) -> bool:
+    """Whether an earlier game of one of the teams was put off to `new_day` too."""
+    game_id = int(key.rpartition(":")[2])
+    for ahead in range(_DAYS_TO_FIRST_TRY[0], _DAYS_TO_FIRST_TRY[1] + _DAYS_TRIED):
+        day = new_day - timedelta(days=ahead)
+        for slot, pair in enumerate(_pairs(settings, day)):
+            other_id = _game_id(day, slot)
+            if other_id < game_id and set(pair) & set(teams):
+                other_key = f"{settings.seed}:{other_id}"
+                if _new_day(settings, other_key, day, *pair) == new_day:
+                    return True
+    return False
