@@ -43,7 +43,8 @@ def run_for_ever(cycle: Callable[[Callable[[], bool]], object], minutes: int) ->
         signal.signal(signal.SIGINT, signal.SIG_DFL)
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
         logger.info("stopping after the running task", signal=signal.Signals(number).name)
-        scheduler.shutdown(wait=False)
+        # In a thread of its own: this one may hold the scheduler's lock, interrupted as it is.
+        threading.Thread(target=scheduler.shutdown, kwargs={"wait": False}).start()
 
     before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
     scheduler.add_job(
