@@ -8,6 +8,7 @@ What the tasks do stands in ops/tasks.py, what they ask in extract/, what they b
 in dbt_project/ under the tag of the third column.
 """
 
+import contextlib
 import sys
 from collections.abc import Callable, Sequence
 from datetime import timedelta
@@ -236,7 +237,8 @@ def docs(
     if serve and not static:
         with server(page.parent, port) as web:
             out.print(f"open http://127.0.0.1:{web.server_address[1]} (Ctrl-C ends it)")
-            web.serve_forever()
+            with contextlib.suppress(KeyboardInterrupt):
+                web.serve_forever()
 
 
 @app.command()

@@ -4,9 +4,10 @@
     python -m benchmarks.cycle --days 28       more history
 
 Builds two warehouses from the same simulated league, one without history and one with hourly boards of the last
-days, in databases of their own that are dropped afterwards. In each it runs cycles 15 minutes apart on the board of the
-same evening, the first to warm up, and prints the median seconds of each task and the ratio of the two. Every cycle asks
-over HTTP, lands, builds and tests as `orchestrate.py cycle` does; the start of the process (about 2 s) is not in it.
+days, in databases of their own that are dropped afterwards. In each it runs cycles 15 minutes apart on the board of
+the same evening, the first to warm up, and prints the median seconds of each task and the ratio of the two. Every
+cycle asks over HTTP, lands, builds and tests as `orchestrate.py cycle` does; the start of the process (about 2 s) is
+not in it.
 """
 
 import argparse

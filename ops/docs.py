@@ -16,6 +16,9 @@ class _QuietHandler(http.server.SimpleHTTPRequestHandler):
 class _Server(socketserver.ThreadingMixIn, http.server.HTTPServer):
     daemon_threads = True
 
+    def handle_error(self, request: object, client_address: object) -> None:
+        """Say nothing of a browser that went away."""
+
 
 def server(folder: Path, port: int) -> http.server.HTTPServer:
     """Return a web server of a folder on loopback, not yet serving.

@@ -65,7 +65,7 @@ def show_status(console: Console, ledger: Ledger, cadences: dict[str, timedelta]
         runs.add_row(*_run_row(name, last.get(name), now))
     console.print(runs)
 
-    fresh = _table("Freshness", "source", "endpoint", "last answer", "rows", "last failure since")
+    fresh = _table("Freshness", "source", "endpoint", "last answer", "rows", "failing with")
     for row in _freshness(ledger):
         fresh.add_row(row[0], row[1], _ago(row[2], now), "" if row[3] is None else f"{row[3]:,}", row[4] or "")
     console.print(fresh if fresh.row_count else "Nothing has been asked of an API yet.")
