@@ -85,8 +85,10 @@ create table ops.model_loads (
     source_schema text not null,
     load_id text not null,
     is_done boolean not null default false,
+    landed_number bigint,
     primary key (model_name, source_schema, load_id)
 );
+create index model_loads_latest on ops.model_loads (model_name, source_schema, landed_number);
 create index model_loads_claimed on ops.model_loads (model_name) where not is_done;
 
 -- Which state of the dbt project last built the warehouse.

@@ -13,7 +13,9 @@ create table staging_odds_api._dlt_loads (
     schema_name varchar,
     status bigint not null,
     inserted_at timestamptz not null,
-    schema_version_hash varchar
+    schema_version_hash varchar,
+    -- Ours, not dlt's: order of arrival, by which models find new loads.
+    landed_number bigint generated always as identity unique
 );
 create unique index on staging_odds_api._dlt_loads (load_id);
 
@@ -98,7 +100,9 @@ create table staging_balldontlie._dlt_loads (
     schema_name varchar,
     status bigint not null,
     inserted_at timestamptz not null,
-    schema_version_hash varchar
+    schema_version_hash varchar,
+    -- Ours, not dlt's: order of arrival, by which models find new loads.
+    landed_number bigint generated always as identity unique
 );
 create unique index on staging_balldontlie._dlt_loads (load_id);
 
