@@ -3,15 +3,27 @@
     delete from ops.model_loads
     where model_name = '{{ this.identifier }}';
     {%- endif %}
-    insert into ops.model_loads (model_name, source_schema, load_id)
+    insert into ops.model_loads
+    (model_name, source_schema, load_id, landed_number)
     {%- for source_schema in source_schemas %}
     select
         '{{ this.identifier }}' as model_name,
         '{{ source_schema }}' as source_schema,
-        loads.load_id
+        loads.load_id,
+        loads.landed_number
     from {{ source_schema }}._dlt_loads as loads
     where
         loads.status = 0
+        and loads.landed_number > coalesce(
+            (
+                select max(latest.landed_number)
+                from ops.model_loads as latest
+                where
+                    latest.model_name = '{{ this.identifier }}'
+                    and latest.source_schema = '{{ source_schema }}'
+            ) - 1000,
+            0
+        )
         and not exists (
             select
             from ops.model_loads as claimed
