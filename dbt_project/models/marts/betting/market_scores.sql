@@ -313,8 +313,11 @@ final as (
         consensus_families::integer as consensus_families,
         null::numeric(12, 10) as model_probability,
         edge,
-        round(greatest(edge, 0) / (price_decimal - 1), 8)::numeric(12, 8)
-            as kelly_fraction,
+        -- greatest() would make 0 of a missing edge.
+        case
+            when edge is not null
+                then round(greatest(edge, 0) / (price_decimal - 1), 8)
+        end::numeric(12, 8) as kelly_fraction,
         reason_code = 'edge' as is_pick,
         reason_code,
         quoted_at,
