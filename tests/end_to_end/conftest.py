@@ -1,0 +1,51 @@
+"""Warehouses that several tests of this folder look at, each built once."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from ops.warehouse import Connection
+from simulator import Recorded, Simulator, SimulatorApp, SimulatorClock, serve
+from tests.end_to_end.recordings import RECORDINGS, SEASON_GAMES, SEASON_ODDS
+from tests.end_to_end.warehouses import TOOK, Warehouse, warehouse
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Show how long the large commands took."""
+    for what, seconds in TOOK.items():
+        terminalreporter.write_line(f"{what} took {seconds:.0f} s")
+
+
+@pytest.fixture(scope="session")
+def recording() -> Callable[[str], Path]:
+    """The path of a recording; skips the test where it is absent."""
+
+    def path(name: str) -> Path:
+        found = RECORDINGS / name
+        if not found.exists():
+            pytest.skip(f"the recording {name} is not beside this checkout")
+        return found
+
+    return path
+
+
+@pytest.fixture(scope="session")
+def targets(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where dbt works, a folder for each warehouse, so that none has to be parsed twice."""
+    return tmp_path_factory.mktemp("targets")
+
+
+@pytest.fixture(scope="session")
+def season(recording: Callable[[str], Path]) -> Iterator[Simulator]:
+    """The recorded season 2023-24 behind HTTP, after its end."""
+    recorded = Recorded([recording(SEASON_ODDS), recording(SEASON_GAMES)])
+    with serve(SimulatorApp(recorded, SimulatorClock(recorded.last_instant()))) as simulator:
+        yield simulator
+
+
+@pytest.fixture
+def fresh(server: Connection, targets: Path) -> Iterator[Warehouse]:
+    """A warehouse with nothing in it, without settings."""
+    with warehouse(server, targets) as made:
+        yield made
