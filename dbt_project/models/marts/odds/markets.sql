@@ -74,7 +74,7 @@ remapped_events as (
 
 ),
 
-rewound_events as (
+touched_events as (
 
     select * from captured_events
 
@@ -87,11 +87,28 @@ rewound_events as (
 
 ),
 
+-- The match is looked up once an event: at the end, a join of all markets would
+-- be planned without statistics.
+rewound_events as (
+
+    select
+        touched_events.event_id,
+        touched_events.rewound_to,
+        game_id_map.game_id
+    from touched_events
+    left join game_id_map
+        on
+            touched_events.event_id = game_id_map.source_id
+            and game_id_map.source = 'odds_api'
+
+),
+
 quotes_since as (
 
     select
         quotes.market_id,
         quotes.event_id,
+        rewound_events.game_id,
         quotes.sport_key,
         quotes.feed_id,
         quotes.bookmaker_key,
@@ -131,14 +148,27 @@ latest_quotes as (
 markets_before as (
 
     {% if is_incremental() -%}
-    select kept.*
+    select
+        kept.market_id,
+        kept.event_id,
+        rewound_events.game_id,
+        kept.sport_key,
+        kept.feed_id,
+        kept.bookmaker_key,
+        kept.market_key,
+        kept.outcome_side,
+        kept.outcome_name,
+        kept.description,
+        kept.line_points,
+        kept.price_american,
+        kept.quoted_at,
+        kept.captured_at,
+        kept.commences_at,
+        kept.first_seen_at
     from rewound_events
     inner join {{ this }} as kept on rewound_events.event_id = kept.event_id
     {%- else -%}
-    select
-        *,
-        null::uuid as game_id
-    from latest_quotes
+    select * from latest_quotes
     where false
     {%- endif %}
 
@@ -146,43 +176,11 @@ markets_before as (
 
 markets_known as (
 
-    select
-        market_id,
-        event_id,
-        sport_key,
-        feed_id,
-        bookmaker_key,
-        market_key,
-        outcome_side,
-        outcome_name,
-        description,
-        line_points,
-        price_american,
-        quoted_at,
-        captured_at,
-        commences_at,
-        first_seen_at
-    from latest_quotes
+    select * from latest_quotes
 
     union all
 
-    select
-        market_id,
-        event_id,
-        sport_key,
-        feed_id,
-        bookmaker_key,
-        market_key,
-        outcome_side,
-        outcome_name,
-        description,
-        line_points,
-        price_american,
-        quoted_at,
-        captured_at,
-        commences_at,
-        first_seen_at
-    from markets_before
+    select * from markets_before
 
 ),
 
@@ -216,8 +214,9 @@ feeds as (
 
 ),
 
--- Only a capture that asked for a market can tell that it is gone.
-feeds_last_captured as (
+-- Only a capture that asked for a market can tell that it is gone. Materialized,
+-- or the capture would be looked up once a market instead of once a feed.
+feeds_last_captured as materialized (
 
     select
         feeds.feed_id,
@@ -243,7 +242,7 @@ final as (
     select
         markets_merged.market_id,
         markets_merged.event_id,
-        game_id_map.game_id,
+        markets_merged.game_id,
         markets_merged.sport_key,
         markets_merged.feed_id,
         markets_merged.bookmaker_key,
@@ -270,10 +269,6 @@ final as (
         on
             markets_merged.feed_id = feeds_last_captured.feed_id
             and markets_merged.market_key = feeds_last_captured.market_key
-    left join game_id_map
-        on
-            markets_merged.event_id = game_id_map.source_id
-            and game_id_map.source = 'odds_api'
 
 )
 
