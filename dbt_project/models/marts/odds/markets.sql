@@ -214,8 +214,8 @@ feeds as (
 
 ),
 
--- Only a capture that asked for a market can tell that it is gone. Materialized,
--- or the capture would be looked up once a market instead of once a feed.
+-- Only a capture that asked for a market can tell that it is gone.
+-- Materialized, or it would be looked up once a market, not once a feed.
 feeds_last_captured as materialized (
 
     select
