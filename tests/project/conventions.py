@@ -246,7 +246,6 @@ FORBIDDEN_SQL = {
     ),
     r"\bselect\s+distinct\b(?!\s+on\b)": "hides a fan-out behind select distinct: group by the key, or mend the join",
     r"\bright\s+(outer\s+)?join\b": "joins right: join left",
-    r"\bjoin\s+\{\{\s*(ref|source)\b": "joins a ref or source directly: import it in a CTE first",
     r">=?\s*\(\s*select\s+(coalesce\()?max\(": "finds new rows by a maximum, which loses ties and late rows",
     r"\bgrouping\s+sets\b|\brollup\s*\(|\bcube\s*\(": "uses grouping sets, which a distributed server refuses",
     r"\bunion\b(?!\s+(all|distinct)\b)": "says union alone: write union all, or union distinct where that is meant",
@@ -260,6 +259,8 @@ def sql_has_nothing_forbidden(project: Project) -> Iterator[Violation]:
         for pattern, problem in FORBIDDEN_SQL.items():
             if re.search(pattern, sql):
                 yield Violation(model["name"], problem)
+        if not _is_plain_view(model) and re.search(r"\bjoin\s+\{\{\s*(ref|source)\b", sql):
+            yield Violation(model["name"], "joins a ref or source directly: import it in a CTE first")
 
 
 @rule("JSON is taken apart in staging only: another engine then changes one layer")
@@ -274,8 +275,20 @@ def json_is_taken_apart_in_staging(project: Project) -> Iterator[Violation]:
 def models_end_in_a_select_from_a_cte(project: Project) -> Iterator[Violation]:
     for model in project.models:
         last = model["raw_code"].strip().splitlines()[-1]
-        if not re.fullmatch(r"select \* from \w+", last):
+        if not _is_plain_view(model) and not re.fullmatch(r"select \* from \w+", last):
             yield Violation(model["name"], f"ends in {last!r}, not in select * from <a CTE>")
+
+
+@rule("no join condition is pushed into a view with a CTE: a cycle would read all that was ever landed")
+def staging_views_are_one_plain_select(project: Project) -> Iterator[Violation]:
+    for model in project.models:
+        if model["fqn"][1] == "staging" and not _is_plain_view(model):
+            yield Violation(model["name"], "is not a view of one plain select")
+
+
+def _is_plain_view(model: Mapping[str, Any]) -> bool:
+    is_view = model["config"]["materialized"] == "view"
+    return is_view and _without_comments(model["raw_code"]).lstrip().lower().startswith("select")
 
 
 def _column_types(node: Mapping[str, Any]) -> dict[str, str]:

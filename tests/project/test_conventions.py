@@ -135,6 +135,7 @@ def query(sql: str) -> dict[str, str]:
         ("sql_has_nothing_forbidden", query("select 1 union select 2")),
         ("json_is_taken_apart_in_staging", query("select payload ->> 'id' as event_id from a")),
         ("json_is_taken_apart_in_staging", query("select 1 from a, jsonb_array_elements(a.b)")),
+        ("staging_views_are_one_plain_select", staged("stg_odds_api__events") | {"config": {"materialized": "view"}}),
         ("models_end_in_a_select_from_a_cte", {"raw_code": "with a as (\n  select 1\n)\n\nselect b from a"}),
     ],
 )
