@@ -60,6 +60,7 @@ quotes_before_start as (
         quotes.market_key,
         quotes.outcome_side,
         quotes.description,
+        quotes.is_two_way,
         quotes.price_american,
         quotes.line_points::numeric(8, 2) as line_points,
         quotes.quoted_at,
@@ -116,6 +117,7 @@ closes as (
         markets.outcome_side,
         markets.outcome_name,
         markets.description,
+        closing_quotes.is_two_way,
         closing_quotes.line_points,
         closing_quotes.price_american,
         {{ american_to_decimal('closing_quotes.price_american') }}
@@ -181,7 +183,7 @@ final as (
         price_decimal,
         implied_probability,
         case
-            when side_count = 2
+            when is_two_way and side_count = 2
                 then round(implied_probability / booksum, 10)
         end::numeric(12, 10) as fair_probability,
         starts_at,
