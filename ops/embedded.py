@@ -539,9 +539,11 @@ def _version(binaries: Path) -> str:
 
 def _make_folder(path: Path, mode: int = 0o755, owner: pwd.struct_passwd | None = None) -> None:
     """Make a folder of our own with exactly this mode; folders that exist keep theirs."""
-    if path.exists():
-        return
-    path.mkdir(parents=True)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        path.mkdir()
+    except FileExistsError:
+        return  # perhaps another process made it just now
     path.chmod(mode)
     if owner is not None:
         os.chown(path, owner.pw_uid, owner.pw_gid)

@@ -1,5 +1,6 @@
 """Fixtures for everything that needs a database."""
 
+import logging
 import os
 import shutil
 import tempfile
@@ -8,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import structlog
 from psycopg2 import sql
 
 from ops.embedded import EmbeddedServer
@@ -39,6 +41,27 @@ def _environment_restored(monkeypatch: pytest.MonkeyPatch) -> None:
         # Set first: only so does monkeypatch remember that the variable was absent.
         monkeypatch.setenv(name, "")
         monkeypatch.delenv(name)
+
+
+@pytest.fixture(autouse=True)
+def _logs_restored() -> Iterator[None]:
+    """Undo what the command line and dbt do to the logs of the whole process."""
+    names = [None, *logging.root.manager.loggerDict]
+    before = {name: _state(logging.getLogger(name)) for name in names}
+    disabled, configured = logging.root.manager.disable, structlog.get_config()
+    yield
+    structlog.contextvars.clear_contextvars()
+    structlog.configure(**configured)
+    logging.disable(disabled)
+    for name in [None, *logging.root.manager.loggerDict]:
+        logger = logging.getLogger(name)
+        logger.level, logger.propagate, logger.disabled, handlers = before.get(name, (0, True, False, []))
+        logger.handlers[:] = handlers
+        logger.setLevel(logger.level)  # forgets what was looked up
+
+
+def _state(logger: logging.Logger) -> tuple[int, bool, bool, list[logging.Handler]]:
+    return logger.level, logger.propagate, logger.disabled, list(logger.handlers)
 
 
 @pytest.fixture(scope="session")

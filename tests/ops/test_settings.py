@@ -35,7 +35,7 @@ def test_a_missing_key_is_named_in_one_line_with_its_remedy(call: str, variable:
         ("ODDS_API_URL", "ftp://api.the-odds-api.com"),
         ("ODDS_API_URL", "https://[::1"),
         ("BALLDONTLIE_URL", "https://host/?apiKey=hidden-in-the-url"),
-        ("BALLDONTLIE_URL", "https://user:hidden-in-the-url@host"),
+        ("BALLDONTLIE_URL", "https://user:hidden-in-the-url@example.org"),
         ("BALLDONTLIE_REQUESTS_PER_MINUTE", "0"),
         ("BALLDONTLIE_REQUESTS_PER_MINUTE", "five"),
         ("ODDS_API_MONTHLY_CREDITS", "-1"),

@@ -38,7 +38,10 @@ team_names as (
 
 latest_versions as (
 
-    select distinct on (event_versions.event_id) event_versions.*
+    select distinct on (event_versions.event_id)
+        event_versions.*,
+        (event_versions.commences_at at time zone 'America/New_York')::date
+            as game_date_et
     from touched_events
     inner join event_versions
         on touched_events.event_id = event_versions.event_id
@@ -59,8 +62,7 @@ final as (
         home_names.team_id as home_team_id,
         away_names.team_id as away_team_id,
         latest_versions.commences_at,
-        (latest_versions.commences_at at time zone 'America/New_York')::date
-            as game_date_et,
+        latest_versions.game_date_et,
         latest_versions.first_listed_at
     from latest_versions
     left join leagues on latest_versions.sport_key = leagues.sport_key
@@ -68,16 +70,18 @@ final as (
         on
             leagues.league = home_names.league
             and latest_versions.home_team_name = home_names.source_name
-            and latest_versions.commences_at::date
-            between coalesce(home_names.valid_from, '-infinity'::date)
-            and coalesce(home_names.valid_to, 'infinity'::date)
+            and latest_versions.game_date_et
+            >= coalesce(home_names.valid_from, '-infinity'::date)
+            and latest_versions.game_date_et
+            < coalesce(home_names.valid_to, 'infinity'::date)
     left join team_names as away_names
         on
             leagues.league = away_names.league
             and latest_versions.away_team_name = away_names.source_name
-            and latest_versions.commences_at::date
-            between coalesce(away_names.valid_from, '-infinity'::date)
-            and coalesce(away_names.valid_to, 'infinity'::date)
+            and latest_versions.game_date_et
+            >= coalesce(away_names.valid_from, '-infinity'::date)
+            and latest_versions.game_date_et
+            < coalesce(away_names.valid_to, 'infinity'::date)
 
 )
 

@@ -86,7 +86,10 @@ candidates_by_event as (
             jsonb_build_object(
                 'game_id', game_id,
                 'balldontlie_game_id', balldontlie_game_id,
-                'commences_at', commences_at,
+                'commences_at', to_char(
+                    commences_at at time zone 'UTC',
+                    'YYYY-MM-DD"T"HH24:MI:SS"Z"'
+                ),
                 'status', status
             )
             order by candidate_number

@@ -33,7 +33,8 @@ claimed_captures as (
         claims.model_name,
         captures.feed_id,
         captures.sport_key,
-        captures.captured_at
+        captures.captured_at,
+        captures.markets_asked
     from claims
     inner join captures on claims.load_id = captures.load_id
     where
@@ -54,12 +55,36 @@ claimed_captures as (
         claims.model_name,
         captures.feed_id,
         captures.sport_key,
-        captures.captured_at
+        captures.captured_at,
+        captures.markets_asked
 
 ),
 
--- What the capture before showed and this one does not is withdrawn, so the
--- events of both are concerned.
+-- What was asked, market by market. Null stands for whatever it was: the
+-- capture just before is always compared, whatever either asked for.
+claimed_markets as (
+
+    select
+        claimed_captures.model_name,
+        claimed_captures.feed_id,
+        claimed_captures.sport_key,
+        claimed_captures.captured_at,
+        asked.market_key
+    from claimed_captures
+    cross join
+        lateral
+        unnest(
+            coalesce(
+                claimed_captures.markets_asked,
+                array['h2h', 'spreads', 'totals']
+            )
+            || null::text
+        ) as asked (market_key)
+
+),
+
+-- What the last capture that asked for it showed and this one does not is
+-- withdrawn, so the events of both are concerned.
 captures_to_compare as (
 
     select
@@ -73,21 +98,27 @@ captures_to_compare as (
     union all
 
     select
-        claimed_captures.model_name,
-        claimed_captures.feed_id,
-        claimed_captures.sport_key,
-        claimed_captures.captured_at as rewound_to,
+        claimed_markets.model_name,
+        claimed_markets.feed_id,
+        claimed_markets.sport_key,
+        claimed_markets.captured_at as rewound_to,
         (
             select previous.captured_at
             from captures as previous
             where
-                previous.sport_key = claimed_captures.sport_key
-                and previous.feed_id = claimed_captures.feed_id
-                and previous.captured_at < claimed_captures.captured_at
+                previous.sport_key = claimed_markets.sport_key
+                and previous.feed_id = claimed_markets.feed_id
+                and previous.captured_at < claimed_markets.captured_at
+                and (
+                    claimed_markets.market_key is null
+                    or {{ is_market_asked(
+                        'previous.markets_asked', 'claimed_markets.market_key'
+                    ) }}
+                )
             order by previous.captured_at desc
             limit 1
         ) as listed_at
-    from claimed_captures
+    from claimed_markets
 
 ),
 

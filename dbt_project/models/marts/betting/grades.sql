@@ -107,6 +107,9 @@ picks_to_grade as (
                 kept.pick_id = picks_with_games.pick_id
                 and kept.is_latest
                 and kept.outcome <> 'pending'
+                and (
+                    kept.game_id is not distinct from picks_with_games.game_id
+                )
         )
     {%- endif %}
 
