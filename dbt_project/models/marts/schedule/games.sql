@@ -141,33 +141,50 @@ games_from_schedule as (
 
 -- A league without a schedule source takes its games from the odds events. A
 -- second id for the same teams at about the same time is the same game: the id
--- listed first stands for it.
-scheduling_events as (
+-- listed first stands for it, and whatever touches one of them touches it.
+touched_siblings as (
 
-    select
-        events.*,
+    select distinct on (siblings.event_id)
+        siblings.*,
         leagues.match_tolerance_minutes
     from touched_events
     inner join events on touched_events.event_id = events.event_id
     inner join leagues on events.league = leagues.league
+    inner join events as siblings
+        on
+            events.league = siblings.league
+            and events.home_team_id = siblings.home_team_id
+            and events.away_team_id = siblings.away_team_id
+            and abs(
+                extract(
+                    epoch from siblings.commences_at - events.commences_at
+                )
+            ) <= leagues.match_tolerance_minutes * 60
+    where leagues.schedule_source = 'odds_api'
+    order by siblings.event_id
+
+),
+
+scheduling_events as (
+
+    select touched_siblings.*
+    from touched_siblings
     where
-        leagues.schedule_source = 'odds_api'
-        and events.home_team_id is not null
-        and events.away_team_id is not null
-        and not exists (
+        not exists (
             select 1
             from events as earlier
             where
-                earlier.league = events.league
-                and earlier.home_team_id = events.home_team_id
-                and earlier.away_team_id = events.away_team_id
+                earlier.league = touched_siblings.league
+                and earlier.home_team_id = touched_siblings.home_team_id
+                and earlier.away_team_id = touched_siblings.away_team_id
                 and (earlier.first_listed_at, earlier.event_id)
-                < (events.first_listed_at, events.event_id)
+                < (touched_siblings.first_listed_at, touched_siblings.event_id)
                 and abs(
                     extract(
-                        epoch from earlier.commences_at - events.commences_at
+                        epoch from
+                        earlier.commences_at - touched_siblings.commences_at
                     )
-                ) <= leagues.match_tolerance_minutes * 60
+                ) <= touched_siblings.match_tolerance_minutes * 60
         )
 
 ),
@@ -178,8 +195,21 @@ event_listings as (
         scheduling_events.event_id,
         (
             select odds.captured_at
-            from odds
-            where odds.event_id = scheduling_events.event_id
+            from touched_siblings
+            inner join odds on touched_siblings.event_id = odds.event_id
+            where
+                touched_siblings.league = scheduling_events.league
+                and touched_siblings.home_team_id
+                = scheduling_events.home_team_id
+                and touched_siblings.away_team_id
+                = scheduling_events.away_team_id
+                and abs(
+                    extract(
+                        epoch from
+                        touched_siblings.commences_at
+                        - scheduling_events.commences_at
+                    )
+                ) <= scheduling_events.match_tolerance_minutes * 60
             order by odds.captured_at desc
             limit 1
         ) as last_listed_at,
