@@ -15,6 +15,8 @@ from psycopg2 import sql
 from ops.embedded import EmbeddedServer
 from ops.warehouse import Connection, create_database, drop_database, prepare
 
+LogStates = dict[str, tuple[int, bool, bool, list[logging.Handler]]]
+
 SETTINGS = ("ODDS_API_", "BALLDONTLIE_", "LINEKEEPER_", "PG")
 POSTGRESQL_15 = Path("/usr/lib/postgresql/15/bin")
 
@@ -43,25 +45,36 @@ def _environment_restored(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv(name)
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _logs_at_first() -> LogStates:
+    """The loggers before any test or fixture ran the command line or dbt, which set up logs for the whole process."""
+    return _log_states()
+
+
 @pytest.fixture(autouse=True)
-def _logs_restored() -> Iterator[None]:
-    """Undo what the command line and dbt do to the logs of the whole process."""
-    names = [None, *logging.root.manager.loggerDict]
-    before = {name: _state(logging.getLogger(name)) for name in names}
-    disabled, configured = logging.root.manager.disable, structlog.get_config()
+def _logs_restored(_logs_at_first: LogStates) -> Iterator[None]:
+    """Undo what a test or a fixture of the session did to the logs."""
+    _restore_logs(_logs_at_first)
     yield
+    _restore_logs(_logs_at_first)
+
+
+def _log_states() -> LogStates:
+    loggers = [logging.getLogger(name) for name in (None, *logging.root.manager.loggerDict)]
+    return {each.name: (each.level, each.propagate, each.disabled, list(each.handlers)) for each in loggers}
+
+
+def _restore_logs(states: LogStates) -> None:
     structlog.contextvars.clear_contextvars()
-    structlog.configure(**configured)
-    logging.disable(disabled)
-    for name in [None, *logging.root.manager.loggerDict]:
-        logger = logging.getLogger(name)
-        logger.level, logger.propagate, logger.disabled, handlers = before.get(name, (0, True, False, []))
-        logger.handlers[:] = handlers
-        logger.setLevel(logger.level)  # forgets what was looked up
-
-
-def _state(logger: logging.Logger) -> tuple[int, bool, bool, list[logging.Handler]]:
-    return logger.level, logger.propagate, logger.disabled, list(logger.handlers)
+    structlog.reset_defaults()
+    logging.disable(logging.NOTSET)
+    for name in _log_states():
+        logger = logging.getLogger(None if name == "root" else name)
+        level, logger.propagate, logger.disabled, handlers = states.get(name, (logging.NOTSET, True, False, []))
+        # pytest hangs handlers of its own on the root logger while a test runs.
+        if name != "root":
+            logger.handlers[:] = handlers
+        logger.setLevel(level)
 
 
 @pytest.fixture(scope="session")
