@@ -1,14 +1,18 @@
 """Warehouses that several tests of this folder look at, each built once."""
 
+import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from unittest.mock import patch
 
 import pytest
 
+from ops.settings import load_settings
+from ops.tasks import open_pipeline
 from ops.warehouse import Connection
 from simulator import Recorded, Simulator, SimulatorApp, SimulatorClock, serve
 from tests.end_to_end.recordings import RECORDINGS, SEASON_GAMES, SEASON_ODDS
-from tests.end_to_end.warehouses import TOOK, Warehouse, warehouse
+from tests.end_to_end.warehouses import TOOK, warehouse
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
@@ -44,8 +48,10 @@ def season(recording: Callable[[str], Path]) -> Iterator[Simulator]:
         yield simulator
 
 
-@pytest.fixture
-def fresh(server: Connection, targets: Path) -> Iterator[Warehouse]:
-    """A warehouse with nothing in it, without settings."""
-    with warehouse(server, targets) as made:
-        yield made
+@pytest.fixture(scope="session")
+def deployed(server: Connection, targets: Path) -> Iterator[Connection]:
+    """A warehouse without data in which all models have been built, to be copied."""
+    with warehouse(server, targets) as made, patch.dict(os.environ, made.environment()):
+        with open_pipeline(load_settings()):
+            pass
+        yield made.connection

@@ -164,6 +164,25 @@ def account(polls: list[Poll]) -> Outcomes:
     return Outcomes(rejected, repeated, unchanged, changes)
 
 
+def closes(polls: list[Poll]) -> dict[tuple[str, str, str, str], tuple[int, float | None, int]]:
+    """Closing price, line and age in seconds by event, bookmaker, market and outcome.
+
+    Of the quotes whose own time is before the start as the event was listed last, the one captured last.
+    """
+    starts = {event["id"]: instant(event["commence_time"]) for poll in polls for event in poll.events}
+    found = {}
+    for poll in polls:
+        for event in poll.events:
+            for bookmaker in event["bookmakers"]:
+                for market in bookmaker["markets"]:
+                    age = starts[event["id"]] - instant(market["last_update"])
+                    if age > timedelta(0):
+                        for outcome in market["outcomes"]:
+                            key = (event["id"], bookmaker["key"], market["key"], outcome["name"])
+                            found[key] = (outcome["price"], outcome.get("point"), age // timedelta(seconds=1))
+    return found
+
+
 def rejection(event: dict[str, Any], market: dict[str, Any], outcome: dict[str, Any]) -> str | None:
     """Why an outcome of a moneyline, spread or total cannot be read; None if it can."""
     kind, price, point = market["key"], outcome["price"], outcome.get("point")

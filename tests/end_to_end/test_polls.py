@@ -17,7 +17,7 @@ from ops.ledger import Ledger
 from ops.transform import Project
 from ops.warehouse import Connection
 from tests.end_to_end.recordings import POLLS, Poll, account, extract, instant, live_polls, names_of
-from tests.end_to_end.warehouses import TOOK, Warehouse, kept_changes, warehouse
+from tests.end_to_end.warehouses import TOOK, Warehouse, assert_closes, kept_changes, warehouse
 
 ARCHIVE = slice(160, 460)
 """Three days, from the morning of 16 July to the midday of 19 July 2026."""
@@ -58,20 +58,20 @@ def loads(polls_between: Callable[[slice], Path]) -> list[Path]:
 
 @pytest.fixture(scope="module")
 def archive(
-    server: Connection, targets: Path, polls_between: Callable[[slice], Path]
+    server: Connection, deployed: Connection, targets: Path, polls_between: Callable[[slice], Path]
 ) -> Iterator[tuple[Warehouse, list[Poll]]]:
     """Three days of polls, landed and built at once."""
     folder = polls_between(ARCHIVE)
-    with warehouse(server, targets) as made:
+    with warehouse(server, targets, deployed) as made:
         done = made.succeed("backfill", "--files", str(folder))
         TOOK[f"{ARCHIVE.stop - ARCHIVE.start} polls at once"] = done.seconds
         yield made, live_polls(folder)
 
 
 @pytest.fixture(scope="module")
-def in_order(server: Connection, targets: Path, loads: list[Path]) -> Iterator[Warehouse]:
+def in_order(server: Connection, deployed: Connection, targets: Path, loads: list[Path]) -> Iterator[Warehouse]:
     """The day load by load, each built as of its last poll, as live cycles would have."""
-    with warehouse(server, targets) as made:
+    with warehouse(server, targets, deployed) as made:
         for folder in loads:
             made.succeed("backfill", "--files", str(folder), "--as-of", _after([folder]).isoformat())
         yield made
@@ -151,33 +151,8 @@ def test_a_withdrawn_game_and_its_later_listing_are_two_ids_and_two_games(
 
 
 def test_a_close_is_the_last_price_quoted_before_the_start(archive: tuple[Warehouse, list[Poll]]) -> None:
-    """By the files: of the quotes whose own time is before the start as listed last, the one captured last."""
     made, polls = archive
-    starts = {event["id"]: instant(event["commence_time"]) for poll in polls for event in poll.events}
-    expected = {}
-    for poll in polls:
-        for event in poll.events:
-            for book in event["bookmakers"]:
-                for market in book["markets"]:
-                    quoted_at = instant(market["last_update"])
-                    if quoted_at < starts[event["id"]]:
-                        for outcome in market["outcomes"]:
-                            key = (event["id"], book["key"], market["key"], outcome["name"])
-                            age = starts[event["id"]] - quoted_at
-                            expected[key] = (outcome["price"], outcome.get("point"), age // timedelta(seconds=1))
-    found = made.rows(
-        """
-        select
-            event_id, bookmaker_key, market_key, outcome_name,
-            price_american, line_points::float, close_age_seconds
-        from marts.closing_lines
-        where close_status = 'measured'
-        """
-    )
-    assert len(found) > 500
-    for event_id, bookmaker, market_key, name, *close in found:
-        assert expected[event_id, bookmaker, market_key, name] == tuple(close)
-        assert close[2] < 1800
+    assert_closes(made, polls, at_least=500)
 
 
 def test_a_full_rebuild_equals_what_grew_load_by_load(in_order: Warehouse, loads: list[Path]) -> None:
@@ -202,11 +177,11 @@ def test_a_full_rebuild_equals_what_grew_load_by_load(in_order: Warehouse, loads
 
 
 def test_loads_out_of_order_and_twice_end_in_the_same_tables(
-    in_order: Warehouse, server: Connection, targets: Path, loads: list[Path]
+    in_order: Warehouse, server: Connection, deployed: Connection, targets: Path, loads: list[Path]
 ) -> None:
     first, second, third, last = loads
     as_of = _after(loads).isoformat()
-    with warehouse(server, targets) as made:
+    with warehouse(server, targets, deployed) as made:
         made.succeed("backfill", "--files", str(second), "--as-of", as_of)
         assert _land_regardless(made, [second]) == len(list(second.iterdir()))
         made.succeed("backfill", "--files", str(last), str(first), "--as-of", as_of)

@@ -54,7 +54,7 @@ def polls(recording: Callable[[str], Path]) -> list[Poll]:
 @pytest.fixture(scope="module")
 def landed(server: Connection, targets: Path, season: Simulator) -> Iterator[tuple[Warehouse, Done]]:
     """The season through HTTP, by the command as a user types it."""
-    with warehouse(server, targets, **simulated(season.base_url)) as made:
+    with warehouse(server, targets, None, **simulated(season.base_url)) as made:
         yield made, made.start(sys.executable, "orchestrate.py", *BACKFILL)
 
 
@@ -67,9 +67,11 @@ def backfilled(landed: tuple[Warehouse, Done]) -> Warehouse:
 
 
 @pytest.fixture(scope="module")
-def from_files(server: Connection, targets: Path, recording: Callable[[str], Path]) -> Iterator[Warehouse]:
+def from_files(
+    server: Connection, deployed: Connection, targets: Path, recording: Callable[[str], Path]
+) -> Iterator[Warehouse]:
     """The season from its files; no address is set, no key."""
-    with warehouse(server, targets) as made:
+    with warehouse(server, targets, deployed) as made:
         done = made.succeed("backfill", "--files", str(recording(SEASON_ODDS)), str(recording(SEASON_GAMES)))
         TOOK["the season from its files"] = done.seconds
         yield made

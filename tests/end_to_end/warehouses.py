@@ -19,7 +19,7 @@ import orchestrate
 from ops.paths import ROOT
 from ops.warehouse import Connection, drop_database, prepare
 from simulator import DEFAULT_KEY
-from tests.end_to_end.recordings import Change
+from tests.end_to_end.recordings import Change, Poll, closes
 
 OPERATIONS = frozenset({"api_credit_usage", "data_freshness", "pipeline_health"})
 """Marts about the runs themselves, which a further run is bound to change."""
@@ -141,11 +141,42 @@ def kept_changes(kept: Warehouse) -> list[Change]:
     ]
 
 
+def assert_closes(kept: Warehouse, polls: list[Poll], *, at_least: int) -> None:
+    """Hold the closing lines against the boards they come from; a measured one is less than half an hour old."""
+    found = kept.rows(
+        """
+        select
+            event_id, bookmaker_key, market_key, outcome_name,
+            price_american, line_points::float, close_age_seconds
+        from marts.closing_lines
+        where close_status = 'measured'
+        """
+    )
+    expected = closes(polls)
+    assert len(found) >= at_least
+    for event_id, bookmaker_key, market_key, name, *close in found:
+        assert expected[event_id, bookmaker_key, market_key, name] == tuple(close)
+        assert close[2] < 1800
+
+
 @contextlib.contextmanager
-def warehouse(server: Connection, folder: Path, **settings: str) -> Iterator[Warehouse]:
-    """A warehouse with all migrations and nothing in it, dropped at the end."""
+def warehouse(
+    server: Connection, folder: Path, template: Connection | None = None, **settings: str
+) -> Iterator[Warehouse]:
+    """A warehouse of its own, dropped at the end.
+
+    Args:
+        folder: where dbt works.
+        template: a warehouse to copy; without one it has its migrations and nothing else.
+        settings: variables that commands in it shall see.
+    """
     connection = server.in_database(f"test_{uuid.uuid4().hex[:12]}")
-    prepare(connection)
+    if template is None:
+        prepare(connection)
+    else:
+        with server.in_database("postgres").session() as session, session.cursor() as cursor:
+            names = [sql.Identifier(name) for name in (connection.database, template.database)]
+            cursor.execute(sql.SQL("create database {} template {}").format(*names))
     yield Warehouse(connection, folder / connection.database, settings)
     drop_database(connection)
 

@@ -249,6 +249,38 @@ markets_withdrawn as (
 
 ),
 
+-- A kept change has the start of its own time, and the start may have moved
+-- since. Materialized, or the search would be made again for every market.
+starts_before as materialized (
+
+    select
+        withdrawals.event_id,
+        withdrawals.feed_id,
+        (
+            select quotes.commences_at
+            from quotes
+            where
+                quotes.event_id = withdrawals.event_id
+                and quotes.feed_id = withdrawals.feed_id
+                and quotes.captured_at < withdrawals.rewound_to
+            order by quotes.captured_at desc
+            limit 1
+        ) as commences_at
+    from (
+        select
+            event_id,
+            feed_id,
+            rewound_to
+        from markets_withdrawn
+        where is_kept
+        group by
+            event_id,
+            feed_id,
+            rewound_to
+    ) as withdrawals
+
+),
+
 changes as (
 
     select
@@ -273,22 +305,30 @@ changes as (
     union all
 
     select
-        event_id,
-        market_id,
-        next_captured_at as captured_at,
-        sport_key,
-        feed_id,
-        bookmaker_key,
-        market_key,
-        outcome_side,
-        outcome_name,
-        description,
+        markets_withdrawn.event_id,
+        markets_withdrawn.market_id,
+        markets_withdrawn.next_captured_at as captured_at,
+        markets_withdrawn.sport_key,
+        markets_withdrawn.feed_id,
+        markets_withdrawn.bookmaker_key,
+        markets_withdrawn.market_key,
+        markets_withdrawn.outcome_side,
+        markets_withdrawn.outcome_name,
+        markets_withdrawn.description,
         null as price_american,
         null as line_points,
         null as quoted_at,
-        commences_at,
+        coalesce(
+            starts_before.commences_at,
+            markets_withdrawn.commences_at
+        ) as commences_at,
         'withdrawn' as change_kind
     from markets_withdrawn
+    left join starts_before
+        on
+            markets_withdrawn.event_id = starts_before.event_id
+            and markets_withdrawn.feed_id = starts_before.feed_id
+            and markets_withdrawn.is_kept
 
 ),
 

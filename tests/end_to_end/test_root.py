@@ -1,0 +1,85 @@
+"""The repository as it comes: dbt typed in its root, against a server that `db start` started."""
+
+import json
+import os
+import shlex
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from ops.paths import ROOT
+
+COMES_LATER = (".*", "profiles.yml", "target", "logs", "__pycache__")
+"""What a fresh clone has not: environments, data, caches."""
+
+
+@dataclass(frozen=True)
+class Clone:
+    """A copy of the repository with a server of its own."""
+
+    root: Path
+    environment: dict[str, str]
+
+    def run(self, *program: str) -> subprocess.CompletedProcess[str]:
+        """Run a program in the root."""
+        return subprocess.run(program, cwd=self.root, env=self.environment, capture_output=True, text=True, check=False)
+
+    def orchestrate(self, *arguments: str) -> str:
+        """Run a command that must work; returns what it printed."""
+        done = self.run(sys.executable, "orchestrate.py", *arguments)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    def dbt(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """Run dbt as a person does."""
+        return self.run(str(Path(sys.executable).with_name("dbt")), *arguments)
+
+
+@pytest.fixture(scope="module")
+def clone(folder_for_servers: Path) -> Iterator[Clone]:
+    """A copy whose server runs, with the profile in place and the variables of `db env` set, as documented."""
+    root = folder_for_servers / "clone"
+    shutil.copytree(ROOT, root, ignore=shutil.ignore_patterns(*COMES_LATER))
+    started = Clone(root, dict(os.environ))
+    started.orchestrate("db", "start")
+    shutil.copyfile(root / "profiles.example.yml", root / "profiles.yml")
+    words = shlex.split(started.orchestrate("db", "env"))
+    variables = dict(word.split("=", 1) for word in words if word != "export")
+    assert set(variables) == {"PGHOST", "PGPORT", "PGUSER", "PGPASSWORD", "PGDATABASE"}
+    yield Clone(root, {**os.environ, **variables, "DBT_SEND_ANONYMOUS_USAGE_STATS": "false"})
+    started.orchestrate("db", "stop")
+
+
+@pytest.mark.parametrize("time", ["first", "second"])
+def test_dbt_builds_from_the_root(clone: Clone, time: str) -> None:
+    """Everything: seeds, models, data tests and unit tests; nothing may be skipped."""
+    done = clone.dbt("--no-use-colors", "build")
+    assert done.returncode == 0, done.stdout[-3000:]
+    outcomes = json.loads((clone.root / "target" / "run_results.json").read_text())["results"]
+    assert {each["status"] for each in outcomes} <= {"success", "pass"}
+    kinds = {each["unique_id"].split(".")[0] for each in outcomes}
+    assert kinds == {"model", "seed", "test", "unit_test"}
+
+
+def test_the_lineage_is_generated_from_the_root(clone: Clone) -> None:
+    done = clone.dbt("--no-use-colors", "docs", "generate")
+    assert done.returncode == 0, done.stdout[-3000:]
+    catalog = json.loads((clone.root / "target" / "catalog.json").read_text())
+    assert catalog["errors"] is None
+    marts = {node["metadata"]["name"] for node in catalog["nodes"].values() if node["metadata"]["schema"] == "marts"}
+    assert {"games", "markets", "odds_snapshots", "market_scores", "picks", "grades"} <= marts
+
+
+def test_the_lineage_is_one_file(clone: Clone) -> None:
+    said = clone.orchestrate("docs", "--static")
+    page = clone.root / "target" / "static_index.html"
+    assert str(page) in said
+    text = page.read_text()
+    # The manifest and the catalog are inside: nothing is fetched.
+    assert "model.linekeeper.odds_snapshots" in text
+    assert "int_quotes_normalised" in text
