@@ -155,7 +155,9 @@ def test_a_recorded_poll_comes_back_as_it_was_recorded(recording: Callable[[str]
     with tarfile.open(recording("odds_api/odds_api_wnba_live_2026-07-14_08-02.tar.xz")) as archive:
         for member in archive:
             if member.name.endswith(("2026-07-14T164527Z.json", "2026-07-14T170051Z.json")):
-                archive.extract(member, tmp_path, filter="data")
+                poll = archive.extractfile(member)
+                assert poll is not None
+                (tmp_path / Path(member.name).name).write_bytes(poll.read())
             if len(list(tmp_path.rglob("*.json"))) == 2:
                 break
     first = json.loads(next(tmp_path.rglob("2026-07-14T164527Z.json")).read_text())
