@@ -26,7 +26,8 @@ captures as (
 
 ),
 
-quotes as (
+-- Not materialized: read twice, it would take all payloads apart.
+quotes as not materialized (
 
     select * from {{ ref('int_quotes_normalised') }}
 
