@@ -286,6 +286,17 @@ def staging_views_are_one_plain_select(project: Project) -> Iterator[Violation]:
             yield Violation(model["name"], "is not a view of one plain select")
 
 
+@rule("a CTE that is read twice is built whole: of landed rows, that is all that was ever landed")
+def landed_rows_read_twice_are_not_materialized(project: Project) -> Iterator[Violation]:
+    landed = r"stg_\w+|int_quotes_normalised|int_captures_listed"
+    imported = re.compile(rf"(\w+) as \(\s*select \*\s+from \{{\{{ ref\('({landed})'\) \}}\}}")
+    for model in project.models:
+        sql = _without_comments(model["raw_code"])
+        for name, relation in imported.findall(sql):
+            if len(re.findall(rf"\b(?:from|join)\s+{name}\b(?!\.)", sql)) > 1:
+                yield Violation(model["name"], f"reads {relation} twice: say `{name} as not materialized (`")
+
+
 def _is_plain_view(model: Mapping[str, Any]) -> bool:
     is_view = model["config"]["materialized"] == "view"
     return is_view and _without_comments(model["raw_code"]).lstrip().lower().startswith("select")

@@ -136,6 +136,13 @@ def query(sql: str) -> dict[str, str]:
         ("json_is_taken_apart_in_staging", query("select payload ->> 'id' as event_id from a")),
         ("json_is_taken_apart_in_staging", query("select 1 from a, jsonb_array_elements(a.b)")),
         ("staging_views_are_one_plain_select", staged("stg_odds_api__events") | {"config": {"materialized": "view"}}),
+        (
+            "landed_rows_read_twice_are_not_materialized",
+            {
+                "raw_code": "with odds as (\n\n    select * from {{ ref('stg_odds_api__odds') }}\n\n),\n\n"
+                "final as (\n\n    select 1 from odds inner join odds as later on true\n\n)\n\nselect * from final"
+            },
+        ),
         ("models_end_in_a_select_from_a_cte", {"raw_code": "with a as (\n  select 1\n)\n\nselect b from a"}),
     ],
 )

@@ -19,7 +19,7 @@ with claimed_loads as (
 
 ),
 
-stats as (
+stats as not materialized (
 
     select * from {{ ref('stg_balldontlie__stats') }}
 
