@@ -51,7 +51,7 @@ def season(recording: Callable[[str], Path]) -> Iterator[Simulator]:
 @pytest.fixture(scope="session")
 def deployed(server: Connection, targets: Path) -> Iterator[Connection]:
     """A warehouse without data in which all models have been built, to be copied."""
-    with warehouse(server, targets) as made, patch.dict(os.environ, made.environment()):
-        with open_pipeline(load_settings()):
+    with warehouse(server, targets) as made:
+        with patch.dict(os.environ, made.environment()), open_pipeline(load_settings()):
             pass
         yield made.connection
