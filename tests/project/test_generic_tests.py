@@ -54,6 +54,30 @@ COLUMN_CASES = {
     "expression_on_a_column": ("expression_is_true: {arguments: {expression: size is null or size < 3}}", 2),
 }
 
+STRETCHES = """
+select *
+from (
+    values
+    ('apart', date '2024-01-01', date '2024-01-10'),
+    ('apart', '2024-01-11', '2024-01-20'),
+    ('inside', '2024-01-01', '2024-01-10'),
+    ('inside', '2024-01-03', '2024-01-10'),
+    ('inside', '2024-01-05', '2024-01-05'),
+    ('across', '2024-01-01', '2024-01-10'),
+    ('across', '2024-01-10', '2024-01-11'),
+    ('twice', '2024-01-01', '2024-01-10'),
+    ('twice', '2024-01-01', '2024-01-10')
+) as given (calendar, first_day, last_day)
+"""
+STRETCH_CASES = {
+    f"stretches_{calendar}": (
+        "stretches_are_nested: {arguments: {columns: [calendar], first_day: first_day, last_day: last_day},"
+        f" config: {{where: calendar = '{calendar}'}}}}",
+        bad,
+    )
+    for calendar, bad in {"apart": 0, "inside": 0, "across": 1, "twice": 1}.items()
+}
+
 
 def named(name: str, case: str) -> str:
     kind, _, rest = case.partition(": {")
@@ -66,12 +90,15 @@ def test_each_generic_test_finds_its_bad_rows(sandbox: Sandbox, warehouse: Conne
     lines += [f"      - {named(name, case)}" for name, (case, _) in CASES.items()]
     lines += ["    columns:", "      - name: size", "        data_tests:"]
     lines += [f"          - {named(name, case)}" for name, (case, _) in COLUMN_CASES.items()]
+    sandbox.write("models/stretches.sql", STRETCHES)
+    lines += ["  - name: stretches", "    data_tests:"]
+    lines += [f"      - {named(name, case)}" for name, (case, _) in STRETCH_CASES.items()]
     sandbox.write("models/given.yml", "\n".join(lines))
 
     outcome = sandbox.dbt("build")
 
     assert outcome.error is None, outcome.error
-    for name, (_, bad) in (CASES | COLUMN_CASES).items():
+    for name, (_, bad) in (CASES | COLUMN_CASES | STRETCH_CASES).items():
         expected = ("fail", f"Got {bad} result{'s' if bad > 1 else ''}, configured to fail if != 0")
         actual = (outcome.statuses[name], outcome.messages[name])
         assert actual == (expected if bad else ("pass", "")), name

@@ -16,40 +16,51 @@ league_teams as (
 
 ),
 
-games_that_count as (
+leagues_with_results as (
+
+    select *
+    from {{ ref('leagues') }}
+    where results_source is not null
+
+),
+
+games_to_pair as (
 
     select
-        *,
+        games.*,
+        games.season_type in ('regular', 'play_in', 'playoffs') as is_counted,
         -- Eleven games of 2022 have no time of start. A team plays once a day,
         -- so any hour of its evening puts them in their place.
         coalesce(
-            commences_at,
-            (game_date_et + time '19:00') at time zone 'America/New_York'
+            games.commences_at,
+            (games.game_date_et + time '19:00') at time zone 'America/New_York'
         ) as ordered_at
     from games
+    inner join leagues_with_results
+        on games.league = leagues_with_results.league
     where
-        season_type in ('regular', 'cup_final', 'play_in', 'playoffs')
-        and status in ('scheduled', 'live', 'final')
+        games.season_type not in ('preseason', 'all_star')
+        and games.status in ('scheduled', 'live', 'final')
 
 ),
 
 team_games as (
 
     select
-        games_that_count.*,
-        games_that_count.home_team_id as team_id,
-        games_that_count.away_team_id as opponent_team_id,
+        games_to_pair.*,
+        games_to_pair.home_team_id as team_id,
+        games_to_pair.away_team_id as opponent_team_id,
         true as is_home
-    from games_that_count
+    from games_to_pair
 
     union all
 
     select
-        games_that_count.*,
-        games_that_count.away_team_id as team_id,
-        games_that_count.home_team_id as opponent_team_id,
+        games_to_pair.*,
+        games_to_pair.away_team_id as team_id,
+        games_to_pair.home_team_id as opponent_team_id,
         false as is_home
-    from games_that_count
+    from games_to_pair
 
 ),
 
@@ -62,6 +73,7 @@ final as (
         team_games.league,
         team_games.season,
         team_games.season_type,
+        team_games.is_counted,
         team_games.game_date_et,
         team_games.commences_at,
         team_games.ordered_at,

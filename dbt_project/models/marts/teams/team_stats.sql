@@ -101,7 +101,8 @@ team_games_in_order as (
 
     select
         *,
-        count(points) over games_before as games_played_entering,
+        count(points) filter (where is_counted) over games_before
+            as games_played_entering,
         max((ordered_at at time zone 'America/New_York')::date)
             over games_before as previous_game_date_et
     from team_games_with_possessions
@@ -116,8 +117,8 @@ team_games_in_order as (
 
 ),
 
--- Where a team stands after each of its games with a result; a game is entered
--- with what the one before left.
+-- Where a team stands after each game that counts and has a result; a game is
+-- entered with what the one before left.
 standings as (
 
     select
@@ -135,7 +136,7 @@ standings as (
         / nullif(sum(opponent_possessions) over season_so_far, 0)
             as defensive_rating
     from team_games_with_possessions
-    where points is not null
+    where is_counted and points is not null
     window
         season_so_far as (
             partition by
@@ -170,6 +171,7 @@ final as (
         team_games_in_order.league,
         team_games_in_order.season,
         team_games_in_order.season_type,
+        team_games_in_order.is_counted,
         team_games_in_order.game_date_et,
         team_games_in_order.commences_at,
         team_games_in_order.status,
