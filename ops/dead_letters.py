@@ -110,8 +110,8 @@ def open_counts(ledger: Ledger) -> list[tuple[str, str, str, int, datetime]]:
 def collect(ledger: Ledger) -> int:
     """Take over what the marts could not use, and settle what they have learnt to use since.
 
-    Reads `marts.rejected_quotes` (kind `quote`) and `marts.unmatched_events` (kind `event`) where they
-    exist. Saying the same twice changes nothing.
+    Reads `marts.rejected_quotes` (kind `quote`), `marts.unmatched_events` (kind `event`) and
+    `marts.rejected_results` (kind `result`) where they exist. Saying the same twice changes nothing.
 
     Returns:
         How many dead letters are new.
@@ -120,6 +120,7 @@ def collect(ledger: Ledger) -> int:
     for relation, kind, found in (
         ("marts.rejected_quotes", "quote", _REJECTED_QUOTES),
         ("marts.unmatched_events", "event", _UNMATCHED_EVENTS),
+        ("marts.rejected_results", "result", _REJECTED_RESULTS),
     ):
         if not ledger.exists(relation):
             continue
@@ -130,6 +131,33 @@ def collect(ledger: Ledger) -> int:
     if new:
         logger.warning("dead letters", new=new)
     return new
+
+
+def unknown_names(ledger: Ledger) -> list[str]:
+    """Return what to say of the team names that no seed knows, unless all their dead letters were discarded."""
+    if not ledger.exists("marts.unknown_team_names"):
+        return []
+    rows = ledger.query(
+        """
+        select source, league, source_name, game_count, example_source_id
+        from marts.unknown_team_names
+        where exists (
+            select 1 from ops.dead_letters
+            where kind = 'event' and reason = 'unknown_team' and state = 'open'
+        )
+        order by game_count desc, source, source_name
+        """
+    )
+    return [
+        f"{source} calls a team of {league} {name!r} in {count} games, such as {example}, and no seed knows it: "
+        + (
+            "add it to seeds/team_names.csv, without a team_id if it is no team of the league"
+            if source == "odds_api"
+            else "add its number to seeds/league_teams.csv"
+        )
+        + ", or discard its dead letters"
+        for source, league, name, count, example in rows
+    ]
 
 
 # Each gives source, natural_key, reason, detail, payload, attempts, first_seen_at, last_seen_at.
@@ -160,6 +188,19 @@ _UNMATCHED_EVENTS = """
         %(now)s::timestamptz as first_seen_at,
         %(now)s::timestamptz as last_seen_at
     from marts.unmatched_events
+"""
+
+_REJECTED_RESULTS = """
+    select
+        'balldontlie' as source,
+        schedule_source_id as natural_key,
+        reason,
+        detail,
+        to_jsonb(rejected_results.*) as payload,
+        1 as attempts,
+        %(now)s::timestamptz as first_seen_at,
+        %(now)s::timestamptz as last_seen_at
+    from marts.rejected_results
 """
 
 _UPSERT = """

@@ -23,3 +23,7 @@ class TaskLockedError(LinekeeperError):
 
 class BudgetError(LinekeeperError):
     """Spending would pass the limit of credits the user has set."""
+
+
+class UnknownNameError(LinekeeperError):
+    """A source uses a name that no seed knows. What carries it is set aside, everything else is built."""

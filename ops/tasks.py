@@ -18,7 +18,7 @@ from extract.landing import Landing, land
 from extract.records import ExtractError, LandingError
 from ops import dead_letters
 from ops.clock import Clock, parse_instant
-from ops.errors import BudgetError, LinekeeperError
+from ops.errors import BudgetError, LinekeeperError, UnknownNameError
 from ops.ledger import Ledger, describe
 from ops.paths import ROOT
 from ops.progress import bar
@@ -422,7 +422,8 @@ def _games_without_box_score(pipeline: Pipeline) -> list[int]:
 def run_task(pipeline: Pipeline, task: Task) -> Outcome:
     """Run one task: ask, land, build, collect dead letters. It is recorded whatever becomes of it.
 
-    What landed is built even where something else failed to land; the task fails all the same.
+    What landed is built even where something else failed to land, or a name in it is unknown; the task fails all
+    the same.
     """
     is_built = False
     try:
@@ -440,8 +441,11 @@ def run_task(pipeline: Pipeline, task: Task) -> Outcome:
                 if built.row_count >= MANY_ROWS:
                     pipeline.ledger.analyze()
                 dead_letters.collect(pipeline.ledger)
-            if extracted.failures:
-                raise ExceptionGroup("some requests failed", list(extracted.failures))
+            failures = list(extracted.failures)
+            if task.builds == "ingest":
+                failures += [UnknownNameError(message) for message in dead_letters.unknown_names(pipeline.ledger)]
+            if failures:
+                raise ExceptionGroup("not all went well", failures)
     except (LinekeeperError, ExtractError, ExceptionGroup) as error:
         return Outcome(task.name, "failed", is_built, describe(error))
     return Outcome(task.name, "succeeded", is_built)

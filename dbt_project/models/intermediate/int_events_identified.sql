@@ -3,22 +3,14 @@
     incremental_strategy='upsert',
     unique_key='event_id',
     on_schema_change='append_new_columns',
-    tags=['ingest'],
-    pre_hook=["{{ claim_loads(['staging_odds_api']) }}"],
-    post_hook=["{{ release_loads() }}"],
+    tags=['ingest', 'results'],
 ) }}
 
-with touched_events as (
+-- All events, not only those of new loads: a name added to the seed is found
+-- in events that were listed before.
+with event_versions as (
 
-    select event_id
-    from {{ ref('int_events_rewound') }}
-    where model_name = 'int_events_identified'
-
-),
-
-event_versions as (
-
-    select * from {{ ref('int_events_versioned') }}
+    select * from {{ ref('event_versions') }}
 
 ),
 
@@ -36,22 +28,38 @@ team_names as (
 
 ),
 
-latest_versions as (
+versions_with_listings as (
 
-    select distinct on (event_versions.event_id)
-        event_versions.*,
-        (event_versions.commences_at at time zone 'America/New_York')::date
-            as game_date_et
-    from touched_events
-    inner join event_versions
-        on touched_events.event_id = event_versions.event_id
-    order by
-        event_versions.event_id,
-        event_versions.captured_at desc
+    select
+        *,
+        max(first_seen_at) filter (where status = 'listed') over (
+            partition by event_id
+        ) as listed_again_at
+    from event_versions
 
 ),
 
-final as (
+versions_with_exits as (
+
+    select
+        *,
+        min(first_seen_at) filter (where first_seen_at > listed_again_at)
+            over (partition by event_id) as left_feed_at,
+        max(last_seen_at) filter (where first_seen_at = listed_again_at)
+            over (partition by event_id) as last_listed_at,
+        (commences_at at time zone 'America/New_York')::date as game_date_et
+    from versions_with_listings
+
+),
+
+latest_versions as (
+
+    select * from versions_with_exits
+    where superseded_at is null
+
+),
+
+events_with_names as (
 
     select
         latest_versions.event_id,
@@ -59,11 +67,17 @@ final as (
         leagues.league,
         latest_versions.home_team_name,
         latest_versions.away_team_name,
+        home_names.source_name is not null as is_home_name_known,
+        away_names.source_name is not null as is_away_name_known,
         home_names.team_id as home_team_id,
         away_names.team_id as away_team_id,
         latest_versions.commences_at,
         latest_versions.game_date_et,
-        latest_versions.first_listed_at
+        latest_versions.status,
+        latest_versions.first_seen_at as changed_at,
+        latest_versions.first_listed_at,
+        latest_versions.last_listed_at,
+        latest_versions.left_feed_at
     from latest_versions
     left join leagues on latest_versions.sport_key = leagues.sport_key
     left join team_names as home_names
@@ -82,6 +96,29 @@ final as (
             >= coalesce(away_names.valid_from, '-infinity'::date)
             and latest_versions.game_date_et
             < coalesce(away_names.valid_to, 'infinity'::date)
+
+),
+
+final as (
+
+    select
+        event_id,
+        sport_key,
+        league,
+        home_team_name,
+        away_team_name,
+        is_home_name_known,
+        is_away_name_known,
+        home_team_id,
+        away_team_id,
+        commences_at,
+        game_date_et,
+        status,
+        changed_at,
+        first_listed_at,
+        last_listed_at,
+        left_feed_at
+    from events_with_names
 
 )
 

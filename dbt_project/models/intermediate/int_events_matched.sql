@@ -1,6 +1,10 @@
-with events as (
+with pairs as (
 
-    select * from {{ ref('int_events_identified') }}
+    select
+        *,
+        coalesce(left_feed_at, 'infinity'::timestamptz) as gone_at
+    from {{ ref('int_events_paired') }}
+    where game_id is not null
 
 ),
 
@@ -10,68 +14,68 @@ games as (
 
 ),
 
-leagues as (
-
-    select * from {{ ref('leagues') }}
-
-),
-
--- The same two teams, whichever is called home, and starts that are near. Days
--- are not compared: a game at 22:30 in New York is tomorrow's in UTC.
-candidates as (
+-- Two ids of one game that were on offer at the same time. The better one is
+-- that of the better stage, then that which stays longer, then the nearer. The
+-- other one is succeeded by it if it came first, and refused if it did not.
+rivals as (
 
     select
-        events.event_id,
-        games.game_id,
-        events.home_team_id <> games.home_team_id as is_swapped,
-        round(
-            extract(epoch from events.commences_at - games.commences_at) / 60,
-            1
-        )::numeric(10, 1) as minutes_apart,
-        games.commences_at is null as is_matched_by_date,
-        greatest(events.first_listed_at, games.changed_at) as matched_at
-    from events
-    inner join leagues on events.league = leagues.league
-    inner join games
+        pairs.event_id,
+        better.first_listed_at as better_first_listed_at,
+        pairs.first_listed_at < better.first_listed_at
+        and not (pairs.is_swapped and not better.is_swapped) as is_succeeded
+    from pairs
+    inner join pairs as better
         on
-            events.league = games.league
+            pairs.game_id = better.game_id
+            and pairs.event_id <> better.event_id
+            and pairs.first_listed_at < better.gone_at
+            and pairs.gone_at > better.first_listed_at
             and (
-                (
-                    events.home_team_id = games.home_team_id
-                    and events.away_team_id = games.away_team_id
-                )
-                or (
-                    events.home_team_id = games.away_team_id
-                    and events.away_team_id = games.home_team_id
-                )
+                -better.stage,
+                better.gone_at,
+                -coalesce(abs(better.minutes_apart), 0),
+                pairs.first_listed_at,
+                pairs.event_id
+            ) > (
+                -pairs.stage,
+                pairs.gone_at,
+                -coalesce(abs(pairs.minutes_apart), 0),
+                better.first_listed_at,
+                better.event_id
             )
-            and (
-                abs(
-                    extract(epoch from events.commences_at - games.commences_at)
-                ) <= leagues.match_tolerance_minutes * 60
-                or (
-                    games.commences_at is null
-                    and events.game_date_et = games.game_date_et
-                )
-            )
-    where games.status not in ('postponed', 'cancelled')
+    where pairs.match_method <> 'manual'
 
 ),
 
-nearest_candidates as (
+rivalries as (
 
-    select distinct on (event_id) *
-    from candidates
-    order by
+    select
         event_id,
-        is_matched_by_date,
-        abs(minutes_apart),
-        is_swapped,
-        game_id
+        bool_or(not is_succeeded) as is_refused,
+        min(better_first_listed_at) as succeeded_at
+    from rivals
+    group by event_id
 
 ),
 
-games_by_their_own_id as (
+final as (
+
+    select
+        'odds_api' as source,
+        pairs.event_id as source_id,
+        pairs.game_id,
+        pairs.match_method,
+        pairs.minutes_apart,
+        pairs.is_swapped,
+        pairs.first_listed_at as valid_from,
+        least(pairs.left_feed_at, rivalries.succeeded_at) as valid_to,
+        pairs.matched_at
+    from pairs
+    left join rivalries on pairs.event_id = rivalries.event_id
+    where coalesce(not rivalries.is_refused, true)
+
+    union all
 
     select
         'balldontlie' as source,
@@ -80,31 +84,11 @@ games_by_their_own_id as (
         'own_id' as match_method,
         0::numeric(10, 1) as minutes_apart,
         false as is_swapped,
-        changed_at as matched_at
+        first_seen_at as valid_from,
+        null as valid_to,
+        first_seen_at as matched_at
     from games
     where balldontlie_game_id is not null
-
-),
-
-final as (
-
-    select
-        'odds_api' as source,
-        event_id as source_id,
-        game_id,
-        case
-            when is_matched_by_date then 'teams_and_date'
-            when is_swapped then 'swapped_teams_and_time'
-            else 'teams_and_time'
-        end as match_method,
-        minutes_apart,
-        is_swapped,
-        matched_at
-    from nearest_candidates
-
-    union all
-
-    select * from games_by_their_own_id
 
 )
 

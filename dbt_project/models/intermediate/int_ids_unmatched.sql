@@ -1,3 +1,5 @@
+{{ config(tags=['ingest', 'results']) }}
+
 with events as (
 
     select * from {{ ref('int_events_identified') }}
@@ -18,7 +20,13 @@ game_id_map as (
 
 game_versions as (
 
-    select * from {{ ref('int_games_versioned') }}
+    select * from {{ ref('game_versions') }}
+
+),
+
+pairs as (
+
+    select * from {{ ref('int_events_paired') }}
 
 ),
 
@@ -102,79 +110,163 @@ candidates_by_event as (
 
 ),
 
+-- Events of the same teams at almost the same time, on offer side by side, of
+-- which the other one found the game: one of the two is never played.
+phantoms as (
+
+    select
+        events_unmatched.event_id,
+        min(others.event_id) as other_event_id
+    from events_unmatched
+    inner join events as others
+        on
+            events_unmatched.league = others.league
+            and least(
+                events_unmatched.home_team_id, events_unmatched.away_team_id
+            ) = least(others.home_team_id, others.away_team_id)
+            and greatest(
+                events_unmatched.home_team_id, events_unmatched.away_team_id
+            ) = greatest(others.home_team_id, others.away_team_id)
+            and others.commences_at
+            between events_unmatched.commences_at
+            - interval '{{ var("phantom_listing_hours") }} hours'
+            and events_unmatched.commences_at
+            + interval '{{ var("phantom_listing_hours") }} hours'
+            and events_unmatched.first_listed_at
+            < coalesce(others.left_feed_at, 'infinity'::timestamptz)
+            and others.first_listed_at
+            < coalesce(events_unmatched.left_feed_at, 'infinity'::timestamptz)
+    inner join game_id_map
+        on
+            others.event_id = game_id_map.source_id
+            and game_id_map.source = 'odds_api'
+    group by events_unmatched.event_id
+
+),
+
+schedules_reach as (
+
+    select
+        league,
+        max(commences_at) as last_commences_at
+    from games
+    group by league
+
+),
+
+events_explained as (
+
+    select
+        events_unmatched.*,
+        candidates_by_event.candidates,
+        candidates_by_event.nearest_commences_at,
+        phantoms.other_event_id,
+        case
+            when events_unmatched.league is null then 'unknown_sport'
+            when
+                not events_unmatched.is_home_name_known
+                or not events_unmatched.is_away_name_known
+                then 'unknown_team'
+            when
+                events_unmatched.home_team_id is null
+                or events_unmatched.away_team_id is null
+                then 'no_league_team'
+            when pairs.stage = 1 then 'ruled_out'
+            when pairs.event_id is not null then 'duplicate_listing'
+            when phantoms.event_id is not null then 'phantom_listing'
+            when events_unmatched.status = 'withdrawn' then 'withdrawn'
+            when
+                events_unmatched.commences_at
+                > coalesce(
+                    schedules_reach.last_commences_at, '-infinity'::timestamptz
+                )
+                then 'not_in_schedule_yet'
+            when candidates_by_event.event_id is null then 'teams_never_meet'
+            else 'no_game_at_that_time'
+        end as reason
+    from events_unmatched
+    left join pairs on events_unmatched.event_id = pairs.event_id
+    left join phantoms on events_unmatched.event_id = phantoms.event_id
+    left join candidates_by_event
+        on events_unmatched.event_id = candidates_by_event.event_id
+    left join schedules_reach
+        on events_unmatched.league = schedules_reach.league
+
+),
+
 unmatched_odds_events as (
 
     select
         'odds_api' as source,
-        events_unmatched.event_id as source_id,
-        events_unmatched.league,
-        case
-            when events_unmatched.league is null then 'unknown_sport'
-            when
-                events_unmatched.home_team_id is null
-                or events_unmatched.away_team_id is null
-                then 'unknown_team'
-            when candidates_by_event.event_id is null then 'teams_never_meet'
-            else 'no_game_at_that_time'
-        end as reason,
-        case
-            when events_unmatched.league is null
+        event_id as source_id,
+        league,
+        reason,
+        case reason
+            when 'unknown_sport'
                 then
-                    'sport ' || events_unmatched.sport_key
+                    'sport ' || sport_key
                     || ' is in no row of the seed leagues'
-            when
-                events_unmatched.home_team_id is null
-                or events_unmatched.away_team_id is null
+            when 'unknown_team'
                 then
                     'no team is called '
                     || concat_ws(
                         ' or ',
                         case
-                            when events_unmatched.home_team_id is null
-                                then
-                                    coalesce(
-                                        events_unmatched.home_team_name,
-                                        '(no name)'
-                                    )
+                            when not is_home_name_known
+                                then coalesce(home_team_name, '(no name)')
                         end,
                         case
-                            when events_unmatched.away_team_id is null
-                                then
-                                    coalesce(
-                                        events_unmatched.away_team_name,
-                                        '(no name)'
-                                    )
+                            when not is_away_name_known
+                                then coalesce(away_team_name, '(no name)')
                         end
                     )
                     || ' in the seed team_names'
             else
                 concat(
-                    events_unmatched.away_team_name,
+                    away_team_name,
                     ' at ',
-                    events_unmatched.home_team_name,
-                    coalesce(
-                        ': the nearest game of these teams is '
-                        || round(
-                            abs(
-                                extract(
-                                    epoch from
-                                    candidates_by_event.nearest_commences_at
-                                    - events_unmatched.commences_at
-                                )
-                            ) / 3600,
-                            1
-                        )
-                        || ' hours away',
-                        ': these teams have no game'
-                    )
+                    home_team_name,
+                    case reason
+                        when 'no_league_team'
+                            then ': the seed team_names says it is no game'
+                                || ' of two teams of the league'
+                        when 'ruled_out'
+                            then ': the seed match_overrides says it is no'
+                                || ' game, or names one that does not exist'
+                        when 'duplicate_listing'
+                            then ': another id of the same game was on offer'
+                                || ' at the same time'
+                        when 'phantom_listing'
+                            then ': was on offer beside ' || other_event_id
+                                || ', which has the game'
+                        when 'withdrawn'
+                            then ': left the feed before its start'
+                        when 'not_in_schedule_yet'
+                            then ': later than all the schedule knows'
+                        else ''
+                    end,
+                    case
+                        when nearest_commences_at is null
+                            then ': these teams have no game'
+                        else
+                            ': the nearest game of these teams is '
+                            || round(
+                                abs(
+                                    extract(
+                                        epoch from
+                                        nearest_commences_at - commences_at
+                                    )
+                                ) / 3600,
+                                1
+                            )
+                            || ' hours away'
+                    end
                 )
         end as detail,
-        coalesce(candidates_by_event.candidates, '[]'::jsonb) as candidates,
-        events_unmatched.commences_at,
-        events_unmatched.first_listed_at as first_seen_at
-    from events_unmatched
-    left join candidates_by_event
-        on events_unmatched.event_id = candidates_by_event.event_id
+        coalesce(candidates, '[]'::jsonb) as candidates,
+        commences_at,
+        first_listed_at as first_seen_at
+    from events_explained
 
 ),
 
@@ -191,7 +283,7 @@ games_without_odds as (
         || ' hours and no odds event is matched to it' as detail,
         '[]'::jsonb as candidates,
         games.commences_at,
-        games.changed_at as first_seen_at
+        games.first_seen_at
     from games
     where
         games.balldontlie_game_id is not null
@@ -211,7 +303,7 @@ games_without_odds as (
 
 games_with_unknown_teams as (
 
-    select distinct on (game_versions.balldontlie_game_id)
+    select
         'balldontlie' as source,
         game_versions.balldontlie_game_id::text as source_id,
         leagues.league,
@@ -223,7 +315,7 @@ games_with_unknown_teams as (
         || ' is no balldontlie_team_id of the seed league_teams' as detail,
         '[]'::jsonb as candidates,
         game_versions.starts_at as commences_at,
-        game_versions.captured_at as first_seen_at
+        game_versions.first_seen_at
     from game_versions
     inner join leagues on leagues.schedule_source = 'balldontlie'
     left join league_teams as home_teams
@@ -234,10 +326,9 @@ games_with_unknown_teams as (
         on
             game_versions.away_balldontlie_team_id
             = away_teams.balldontlie_team_id
-    where home_teams.team_id is null or away_teams.team_id is null
-    order by
-        game_versions.balldontlie_game_id,
-        game_versions.captured_at
+    where
+        game_versions.superseded_at is null
+        and (home_teams.team_id is null or away_teams.team_id is null)
 
 ),
 

@@ -61,6 +61,21 @@ open_dead_letters as (
 
 ),
 
+-- What has no counterpart, from both sides, and finals that are no results.
+open_mismatches as (
+
+    select
+        count(*) filter (where kind = 'event' and source = 'odds_api')
+            as event_without_game_count,
+        count(*) filter (
+            where kind = 'event' and reason = 'no_odds_near_start'
+        ) as game_without_odds_count,
+        count(*) filter (where kind = 'result') as rejected_result_count
+    from dead_letters
+    where state = 'open'
+
+),
+
 final as (
 
     select
@@ -108,11 +123,24 @@ final as (
         case
             when latest_runs.run_id is not null
                 then open_dead_letters.count_by_kind
-        end as open_dead_letters
+        end as open_dead_letters,
+        case
+            when latest_runs.run_id is not null
+                then open_mismatches.event_without_game_count
+        end as event_without_game_count,
+        case
+            when latest_runs.run_id is not null
+                then open_mismatches.game_without_odds_count
+        end as game_without_odds_count,
+        case
+            when latest_runs.run_id is not null
+                then open_mismatches.rejected_result_count
+        end as rejected_result_count
     from task_runs
     left join requests_by_run on task_runs.run_id = requests_by_run.run_id
     left join latest_runs on task_runs.run_id = latest_runs.run_id
     cross join open_dead_letters
+    cross join open_mismatches
 
 )
 

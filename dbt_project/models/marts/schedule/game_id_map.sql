@@ -3,7 +3,7 @@
     incremental_strategy='upsert',
     unique_key=['source', 'source_id'],
     on_schema_change='append_new_columns',
-    tags=['ingest'],
+    tags=['ingest', 'results'],
     post_hook=["{{ forget_missing(ref('int_events_matched'), ['source', 'source_id']) }}"],
     indexes=[{'columns': ['game_id']}],
 ) }}
@@ -23,6 +23,8 @@ final as (
         match_method,
         minutes_apart,
         is_swapped,
+        valid_from,
+        valid_to,
         matched_at
     from matches
 

@@ -3,7 +3,7 @@
     incremental_strategy='upsert',
     unique_key=['source', 'source_id'],
     on_schema_change='append_new_columns',
-    tags=['ingest'],
+    tags=['ingest', 'results'],
     post_hook=["{{ forget_missing(
         ref('int_ids_unmatched'), ['source', 'source_id']
     ) }}"],

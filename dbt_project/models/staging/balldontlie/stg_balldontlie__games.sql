@@ -20,26 +20,70 @@ select
 
     -- booleans
     (payload ->> 'postseason')::boolean as is_postseason,
-    coalesce((payload ->> 'postponed')::boolean, false)
-    or status_text ~* '^(postponed|ppd)' as is_postponed,
-    status_text ~* '^cancel' as is_cancelled,
+    is_postponed,
+    is_cancelled,
     starts_at is null as is_start_time_missing,
 
-    -- quarters and overtimes, where the payload has them
-    (payload ->> 'home_q1')::integer as home_q1,
-    (payload ->> 'home_q2')::integer as home_q2,
-    (payload ->> 'home_q3')::integer as home_q3,
-    (payload ->> 'home_q4')::integer as home_q4,
-    (payload ->> 'visitor_q1')::integer as away_q1,
-    (payload ->> 'visitor_q2')::integer as away_q2,
-    (payload ->> 'visitor_q3')::integer as away_q3,
-    (payload ->> 'visitor_q4')::integer as away_q4,
+    -- status, one of few words
+    case
+        when is_cancelled then 'cancelled'
+        when is_postponed then 'postponed'
+        when status_text ~* '^final' then 'final'
+        when coalesce((payload ->> 'period')::integer, 0) = 0
+            then 'scheduled'
+        else 'live'
+    end as status,
+
+    -- points by period, the overtimes last, where all quarters are known
+    case
+        when
+            payload ->> 'home_q1' is not null
+            and payload ->> 'home_q2' is not null
+            and payload ->> 'home_q3' is not null
+            and payload ->> 'home_q4' is not null
+            then
+                jsonb_path_query_array(
+                    jsonb_build_array(
+                        payload -> 'home_q1',
+                        payload -> 'home_q2',
+                        payload -> 'home_q3',
+                        payload -> 'home_q4',
+                        payload -> 'home_ot1',
+                        payload -> 'home_ot2',
+                        payload -> 'home_ot3'
+                    ),
+                    '$[*] ? (@ != null)'
+                )
+    end as home_period_scores,
+    case
+        when
+            payload ->> 'visitor_q1' is not null
+            and payload ->> 'visitor_q2' is not null
+            and payload ->> 'visitor_q3' is not null
+            and payload ->> 'visitor_q4' is not null
+            then
+                jsonb_path_query_array(
+                    jsonb_build_array(
+                        payload -> 'visitor_q1',
+                        payload -> 'visitor_q2',
+                        payload -> 'visitor_q3',
+                        payload -> 'visitor_q4',
+                        payload -> 'visitor_ot1',
+                        payload -> 'visitor_ot2',
+                        payload -> 'visitor_ot3'
+                    ),
+                    '$[*] ? (@ != null)'
+                )
+    end as away_period_scores,
 
     -- json
     payload,
 
     -- times
-    game_date_et,
+    source_date_et,
+    coalesce(
+        (starts_at at time zone 'America/New_York')::date, source_date_et
+    ) as game_date_et,
     starts_at,
     captured_at,
 
@@ -54,7 +98,11 @@ from (
         source.captured_at,
         source._dlt_load_id as load_id,
         trim(source.payload ->> 'status') as status_text,
-        left(source.payload ->> 'date', 10)::date as game_date_et,
+        coalesce((source.payload ->> 'postponed')::boolean, false)
+        or trim(source.payload ->> 'status') ~* '^(postponed|ppd)'
+            as is_postponed,
+        trim(source.payload ->> 'status') ~* '^cancel' as is_cancelled,
+        left(source.payload ->> 'date', 10)::date as source_date_et,
         -- Payloads of 2023 have no `datetime`: there the start of a scheduled
         -- game stands in `status`.
         coalesce(

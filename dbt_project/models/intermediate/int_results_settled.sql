@@ -1,0 +1,37 @@
+with results_versioned as (
+
+    select * from {{ ref('int_results_versioned') }}
+
+),
+
+final as (
+
+    select
+        game_id,
+        result_version,
+        is_latest,
+        result_status,
+        league,
+        schedule_source_id,
+        home_team_id,
+        away_team_id,
+        home_score,
+        away_score,
+        periods,
+        overtime_periods,
+        home_period_scores,
+        away_period_scores,
+        winner_team_id,
+        margin,
+        total_points,
+        is_quarter_sum_off,
+        cross_check,
+        checked_home_score,
+        checked_away_score,
+        finalized_at
+    from results_versioned
+    where is_latest and result_status = 'final'
+
+)
+
+select * from final

@@ -1,0 +1,31 @@
+{{ config(
+    materialized='incremental',
+    incremental_strategy='upsert',
+    unique_key=['source', 'league', 'source_name'],
+    on_schema_change='append_new_columns',
+    tags=['ingest', 'results'],
+    post_hook=["{{ forget_missing(
+        ref('int_team_names_missed'), ['source', 'league', 'source_name']
+    ) }}"],
+) }}
+
+with team_names_missed as (
+
+    select * from {{ ref('int_team_names_missed') }}
+
+),
+
+final as (
+
+    select
+        source,
+        league,
+        source_name,
+        game_count,
+        example_source_id,
+        first_seen_at
+    from team_names_missed
+
+)
+
+select * from final
