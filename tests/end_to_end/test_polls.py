@@ -142,7 +142,7 @@ def test_a_withdrawn_game_and_its_later_listing_are_two_ids_and_two_games(
     )
     assert len(set(games.values())) == 2
     # Never settled by the later game: nothing says what became of the first.
-    assert made.value("select status from marts.games where game_id = %s", [games[WITHDRAWN_ID]]) == "unknown"
+    assert made.value("select status from marts.games where game_id = %s", [games[WITHDRAWN_ID]]) == "withdrawn"
     graded = made.rows(
         "select distinct outcome from marts.grades inner join marts.picks using (pick_id) where picks.event_id = %s",
         [WITHDRAWN_ID],

@@ -29,8 +29,9 @@ BACKFILL = ("backfill", "--from", "2023-10-24", "--to", "2024-06-20", "--yes")
 CAPTURED_AT = {
     # The schedule was asked now in one warehouse and read from its file now in the other, and nobody recorded when
     # its rows were true: what says when a row of BallDontLie was first seen differs, and nothing else does.
-    "games": {"changed_at"},
-    "game_id_map": {"matched_at"},
+    "games": {"first_seen_at", "changed_at"},
+    "game_versions": {"first_seen_at", "last_seen_at"},
+    "game_id_map": {"matched_at", "valid_from_at"},
     "game_results": {"finalized_at"},
     "game_result_versions": {"finalized_at"},
     "grades": {"graded_at"},

@@ -126,6 +126,10 @@ def query(sql: str) -> dict[str, str]:
         ("incremental_models_are_configured", {"config": {"unique_key": None}}),
         ("every_table_belongs_to_a_task", {"tags": []}),
         ("every_table_belongs_to_a_task", {"config": {"materialized": "view"}}),
+        (
+            "every_table_belongs_to_a_task",
+            {"config": {"materialized": "view"}, "tags": [], "raw_code": "select {{ as_of() }} as asked_at"},
+        ),
         ("sql_has_nothing_forbidden", query("select now() as asked_at")),
         ("sql_has_nothing_forbidden", query("select CURRENT_TIMESTAMP as asked_at")),
         ("sql_has_nothing_forbidden", query("select distinct event_id from events")),

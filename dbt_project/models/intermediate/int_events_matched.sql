@@ -68,8 +68,8 @@ final as (
         pairs.match_method,
         pairs.minutes_apart,
         pairs.is_swapped,
-        pairs.first_listed_at as valid_from,
-        least(pairs.left_feed_at, rivalries.succeeded_at) as valid_to,
+        pairs.first_listed_at as valid_from_at,
+        least(pairs.left_feed_at, rivalries.succeeded_at) as valid_to_at,
         pairs.matched_at
     from pairs
     left join rivalries on pairs.event_id = rivalries.event_id
@@ -84,8 +84,8 @@ final as (
         'own_id' as match_method,
         0::numeric(10, 1) as minutes_apart,
         false as is_swapped,
-        first_seen_at as valid_from,
-        null as valid_to,
+        first_seen_at as valid_from_at,
+        null as valid_to_at,
         first_seen_at as matched_at
     from games
     where balldontlie_game_id is not null

@@ -40,6 +40,7 @@ final as (
             as overtime_periods,
         game_versions.home_period_scores,
         game_versions.away_period_scores,
+        game_versions.is_period_sum_off,
         case
             when game_versions.status <> 'final' then 'not_over'
             when

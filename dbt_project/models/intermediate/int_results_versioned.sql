@@ -53,6 +53,7 @@ statements as (
         finals.overtime_periods,
         finals.home_period_scores,
         finals.away_period_scores,
+        finals.is_period_sum_off,
         null::boolean as is_completed,
         null::integer as checked_home_score,
         null::integer as checked_away_score
@@ -80,6 +81,7 @@ statements as (
         null as overtime_periods,
         null::jsonb as home_period_scores,
         null::jsonb as away_period_scores,
+        null::boolean as is_period_sum_off,
         scores.is_completed
         and scores.home_score is not null
         and scores.away_score is not null as is_completed,
@@ -136,6 +138,7 @@ statements_filled as (
         first_value(overtime_periods) over final_last as overtime_periods,
         first_value(home_period_scores) over final_last as home_period_scores,
         first_value(away_period_scores) over final_last as away_period_scores,
+        first_value(is_period_sum_off) over final_last as is_period_sum_off,
         first_value(verdict) over verdict_last as verdict,
         first_value(is_completed) over check_last as is_completed,
         first_value(checked_home_score) over check_last as checked_home_score,
@@ -241,19 +244,7 @@ versions as (
         *,
         min(captured_at) over (partition by game_id, result_version)
             as finalized_at,
-        max(result_version) over (partition by game_id) as last_version,
-        (
-            select sum(period.points::integer)
-            from
-                jsonb_array_elements_text(states_numbered.home_period_scores)
-                    as period (points)
-        ) as home_period_sum,
-        (
-            select sum(period.points::integer)
-            from
-                jsonb_array_elements_text(states_numbered.away_period_scores)
-                    as period (points)
-        ) as away_period_sum
+        max(result_version) over (partition by game_id) as last_version
     from states_numbered
     order by
         game_id,
@@ -285,16 +276,7 @@ final as (
         end as winner_team_id,
         (home_score - away_score)::integer as margin,
         (home_score + away_score)::integer as total_points,
-        -- Judged only where every period is known: no source has a fourth
-        -- overtime.
-        coalesce(
-            jsonb_array_length(home_period_scores) = periods
-            and jsonb_array_length(away_period_scores) = periods
-            and (
-                home_score <> home_period_sum or away_score <> away_period_sum
-            ),
-            false
-        ) as is_quarter_sum_off,
+        coalesce(is_period_sum_off, false) as is_quarter_sum_off,
         cross_check,
         case when is_completed then checked_home_score end
             as checked_home_score,

@@ -23,8 +23,8 @@ final as (
         match_method,
         minutes_apart,
         is_swapped,
-        valid_from,
-        valid_to,
+        valid_from_at,
+        valid_to_at,
         matched_at
     from matches
 

@@ -50,6 +50,7 @@ rows_by_instant as (
         games.period,
         games.home_period_scores,
         games.away_period_scores,
+        games.is_period_sum_off,
         {{ surrogate_key([
             'games.season',
             'games.is_postseason',
@@ -99,6 +100,7 @@ versions_before as (
         latest_kept.period,
         latest_kept.home_period_scores,
         latest_kept.away_period_scores,
+        latest_kept.is_period_sum_off,
         latest_kept.version_hash,
         (
             select games.captured_at
@@ -210,6 +212,7 @@ final as (
         period,
         home_period_scores,
         away_period_scores,
+        is_period_sum_off,
         version_hash
     from versions
 

@@ -76,6 +76,48 @@ select
                 )
     end as away_period_scores,
 
+    -- whether the periods miss the score, judged only where all are known: no
+    -- payload has a fourth overtime
+    case
+        when
+            (payload ->> 'period')::integer between 4 and 7
+            and num_nonnulls(
+                payload ->> 'home_q1',
+                payload ->> 'home_q2',
+                payload ->> 'home_q3',
+                payload ->> 'home_q4',
+                payload ->> 'home_ot1',
+                payload ->> 'home_ot2',
+                payload ->> 'home_ot3'
+            ) = (payload ->> 'period')::integer
+            and num_nonnulls(
+                payload ->> 'visitor_q1',
+                payload ->> 'visitor_q2',
+                payload ->> 'visitor_q3',
+                payload ->> 'visitor_q4',
+                payload ->> 'visitor_ot1',
+                payload ->> 'visitor_ot2',
+                payload ->> 'visitor_ot3'
+            ) = (payload ->> 'period')::integer
+            then
+                (payload ->> 'home_team_score')::integer
+                <> (payload ->> 'home_q1')::integer
+                + (payload ->> 'home_q2')::integer
+                + (payload ->> 'home_q3')::integer
+                + (payload ->> 'home_q4')::integer
+                + coalesce((payload ->> 'home_ot1')::integer, 0)
+                + coalesce((payload ->> 'home_ot2')::integer, 0)
+                + coalesce((payload ->> 'home_ot3')::integer, 0)
+                or (payload ->> 'visitor_team_score')::integer
+                <> (payload ->> 'visitor_q1')::integer
+                + (payload ->> 'visitor_q2')::integer
+                + (payload ->> 'visitor_q3')::integer
+                + (payload ->> 'visitor_q4')::integer
+                + coalesce((payload ->> 'visitor_ot1')::integer, 0)
+                + coalesce((payload ->> 'visitor_ot2')::integer, 0)
+                + coalesce((payload ->> 'visitor_ot3')::integer, 0)
+    end as is_period_sum_off,
+
     -- json
     payload,
 
