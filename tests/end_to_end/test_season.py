@@ -26,6 +26,16 @@ from tests.end_to_end.warehouses import TOOK, Done, Warehouse, kept_changes, sim
 
 BACKFILL = ("backfill", "--from", "2023-10-24", "--to", "2024-06-20", "--yes")
 
+REASONS = {
+    # Atlanta at Chicago, Indiana at Milwaukee, Dallas at the Clippers: each listed in April 2024 beside another id of
+    # the pairing, 26.5, 24.0 and 20.5 hours from the game, which the other id has.
+    "04a429162cbac45dfe05de7e503ceeb6": "phantom_listing",
+    "6346671cfa4bbd07005770e13f5888ae": "phantom_listing",
+    "f7f057cf81218f5e8225e433a330401c": "phantom_listing",
+    # Golden State at Utah on 17 January 2024, postponed on the day. The schedule as it is now has no trace of it.
+    "36e7461f05a993188963028c3eef01ec": "no_game_at_that_time",
+}
+
 CAPTURED_AT = {
     # The schedule was asked now in one warehouse and read from its file now in the other, and nobody recorded when
     # its rows were true: what says when a row of BallDontLie was first seen differs, and nothing else does.
@@ -172,8 +182,8 @@ def test_events_without_a_game_are_listed(
 ) -> None:
     missing = sorted(event_id for event_id, game_id in matches(polls, games).items() if game_id is None)
     assert len(missing) == 4
-    found = backfilled.rows("select source, source_id from marts.unmatched_events order by source_id")
-    assert found == [("odds_api", event_id) for event_id in missing]
+    found = backfilled.rows("select source_id, reason from marts.unmatched_events order by source_id")
+    assert found == [(event_id, REASONS[event_id]) for event_id in missing]
     letters = backfilled.rows("select natural_key from ops.dead_letters where kind = 'event' and state = 'open'")
     assert len(letters) == 4
     for event_id in missing:
@@ -228,13 +238,15 @@ def test_the_same_backfill_again_changes_nothing(backfilled: Warehouse) -> None:
     odds = backfilled.value("select count(*) from staging_odds_api.odds")
     games = "select count(distinct (game_id, payload_hash)) from staging_balldontlie.games"
     distinct_games = backfilled.value(games)
-    before, versions = backfilled.content(), backfilled.content(versions=True)
+    # The schedule is asked again and says the same: when it last did is all that is new.
+    seen_again = {"game_versions": {"last_seen_at"}}
+    before, versions = backfilled.content(seen_again), backfilled.content(versions=True)
     done = backfilled.succeed(*BACKFILL)
     TOOK["the same backfill again"] = done.seconds
-    assert backfilled.content() == before
+    assert backfilled.content(seen_again) == before
     # One mart is small enough to be made anew in every run; of the others, no row has a new version.
     after = backfilled.content(versions=True)
-    assert {mart for mart in versions if after[mart] != versions[mart]} <= {"track_record"}
+    assert {mart for mart in versions if after[mart] != versions[mart]} <= {"track_record", "game_versions"}
     # The schedule is asked again, as it may have changed; what came is what had come.
     assert backfilled.value("select count(*) from staging_odds_api.odds") == odds
     assert backfilled.value(games) == distinct_games
@@ -245,10 +257,11 @@ def test_the_files_give_what_http_gave(backfilled: Warehouse, from_files: Wareho
     assert from_files.content(without) == backfilled.content(without)
 
 
-@pytest.mark.parametrize("mart", sorted(CAPTURED_AT))
-def test_what_is_left_out_of_that_comparison_is_when_it_was_captured(from_files: Warehouse, mart: str) -> None:
+@pytest.mark.parametrize(("mart", "column"), [(mart, column) for mart in CAPTURED_AT for column in CAPTURED_AT[mart]])
+def test_what_is_left_out_of_that_comparison_is_when_it_was_captured(
+    from_files: Warehouse, mart: str, column: str
+) -> None:
     """From its file every row of the schedule has one time; the odds have the times of their snapshots."""
-    [column] = CAPTURED_AT[mart]
     at = "select distinct captured_at from staging_balldontlie.games"
     odds = "select captured_at from staging_odds_api.responses"
     other = from_files.rows(f"select distinct {column} from marts.{mart} where {column} not in ({at} union {odds})")
