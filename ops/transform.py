@@ -158,6 +158,20 @@ class Project:
             )
         return BuildResult(nodes, time.monotonic() - began)
 
+    def contracts(self) -> dict[tuple[str, str], dict[str, str]]:
+        """Return the columns and types that each table of a model must have, by schema and name.
+
+        Raises:
+            TransformError: the project has an error.
+        """
+        self.parse()
+        return {
+            (node.schema, node.alias): {column.name: column.data_type for column in node.columns.values()}
+            for node in self._manifest.nodes.values()
+            if node.resource_type == "model" and node.config.materialized in ("incremental", "table")
+            if node.config.contract.enforced
+        }
+
     def parse(self) -> None:
         """Read the project's files, if they or the database have changed since the last time in this process.
 
