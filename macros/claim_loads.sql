@@ -1,4 +1,4 @@
-{% macro claim_loads(source_schemas) %}
+{% macro claim_loads(source_schemas, taken_in_by=none) %}
     {%- if not is_incremental() %}
     delete from ops.model_loads
     where model_name = '{{ this.identifier }}';
@@ -32,6 +32,17 @@
                 and claimed.source_schema = '{{ source_schema }}'
                 and claimed.load_id = loads.load_id
         )
+    {%- if taken_in_by %}
+        and exists (
+            select
+            from ops.model_loads as taken_in
+            where
+                taken_in.model_name = '{{ taken_in_by }}'
+                and taken_in.source_schema = '{{ source_schema }}'
+                and taken_in.load_id = loads.load_id
+                and taken_in.is_done
+        )
+    {%- endif %}
     {%- if not loop.last %}
     union all
     {%- endif %}

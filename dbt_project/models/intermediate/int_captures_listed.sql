@@ -5,6 +5,8 @@ select
     coalesce(asked_event_id, sport_key) as feed_id,
     captured_at,
     markets_asked,
+    regions_asked,
+    bookmakers_asked,
     response_hash,
     load_id
 from {{ ref('stg_odds_api__responses') }}

@@ -34,7 +34,9 @@ claimed_captures as (
         captures.feed_id,
         captures.sport_key,
         captures.captured_at,
-        captures.markets_asked
+        captures.markets_asked,
+        captures.regions_asked,
+        captures.bookmakers_asked
     from claims
     inner join captures on claims.load_id = captures.load_id
     where
@@ -56,69 +58,81 @@ claimed_captures as (
         captures.feed_id,
         captures.sport_key,
         captures.captured_at,
-        captures.markets_asked
+        captures.markets_asked,
+        captures.regions_asked,
+        captures.bookmakers_asked
 
 ),
 
--- What was asked, market by market. Null stands for whatever it was: the
--- capture just before is always compared, whatever either asked for.
-claimed_markets as (
+-- The last capture before that asked for all that this one asks for: whatever
+-- was on offer when this one was made, it or a capture after it has shown.
+-- Where none did, all captures of the feed have to be looked at, once.
+captures_with_predecessor as (
 
     select
-        claimed_captures.model_name,
-        claimed_captures.feed_id,
-        claimed_captures.sport_key,
-        claimed_captures.captured_at,
-        asked.market_key
+        claimed_captures.*,
+        coalesce(
+            (
+                select previous.captured_at
+                from captures as previous
+                where
+                    previous.sport_key = claimed_captures.sport_key
+                    and previous.feed_id = claimed_captures.feed_id
+                    and previous.captured_at < claimed_captures.captured_at
+                    and (
+                        previous.markets_asked is null
+                        or previous.markets_asked
+                        @> claimed_captures.markets_asked
+                    )
+                    and (
+                        num_nulls(
+                            previous.regions_asked, previous.bookmakers_asked
+                        ) = 2
+                        or previous.bookmakers_asked
+                        @> claimed_captures.bookmakers_asked
+                        or (
+                            previous.bookmakers_asked is null
+                            and claimed_captures.bookmakers_asked is null
+                            and previous.regions_asked
+                            @> claimed_captures.regions_asked
+                        )
+                    )
+                order by previous.captured_at desc
+                limit 1
+            ),
+            '-infinity'::timestamptz
+        ) as compared_from
     from claimed_captures
-    cross join
-        lateral
-        unnest(
-            coalesce(
-                claimed_captures.markets_asked,
-                array['h2h', 'spreads', 'totals']
-            )
-            || null::text
-        ) as asked (market_key)
 
 ),
 
--- What the last capture that asked for it showed and this one does not is
--- withdrawn, so the events of both are concerned.
+-- What the captures since then showed and this one does not is withdrawn, so
+-- the events of all of them are concerned.
 captures_to_compare as (
 
     select
-        claimed_captures.model_name,
-        claimed_captures.feed_id,
-        claimed_captures.sport_key,
-        claimed_captures.captured_at as rewound_to,
-        claimed_captures.captured_at as listed_at
-    from claimed_captures
+        model_name,
+        feed_id,
+        sport_key,
+        captured_at as rewound_to,
+        captured_at as listed_at
+    from captures_with_predecessor
 
     union all
 
     select
-        claimed_markets.model_name,
-        claimed_markets.feed_id,
-        claimed_markets.sport_key,
-        claimed_markets.captured_at as rewound_to,
-        (
-            select previous.captured_at
-            from captures as previous
-            where
-                previous.sport_key = claimed_markets.sport_key
-                and previous.feed_id = claimed_markets.feed_id
-                and previous.captured_at < claimed_markets.captured_at
-                and (
-                    claimed_markets.market_key is null
-                    or {{ is_market_asked(
-                        'previous.markets_asked', 'claimed_markets.market_key'
-                    ) }}
-                )
-            order by previous.captured_at desc
-            limit 1
-        ) as listed_at
-    from claimed_markets
+        claimed.model_name,
+        claimed.feed_id,
+        claimed.sport_key,
+        claimed.captured_at as rewound_to,
+        previous.captured_at as listed_at
+    from captures_with_predecessor as claimed
+    inner join captures as previous
+        on
+            claimed.sport_key = previous.sport_key
+            and claimed.feed_id = previous.feed_id
+            and claimed.compared_from <= previous.captured_at
+            and claimed.captured_at > previous.captured_at
 
 ),
 

@@ -4,7 +4,7 @@
     on_schema_change='append_new_columns',
     tags=['snapshot'],
     pre_hook=[
-        "{{ claim_loads(['staging_odds_api']) }}",
+        "{{ claim_loads(['staging_odds_api'], taken_in_by='markets') }}",
         "{{ rewind(ref('int_markets_rewound'), 'event_id') }}",
     ],
     post_hook=["{{ release_loads() }}"],
@@ -20,9 +20,21 @@ with rewound_events as (
 
 ),
 
-captures as (
+captures as not materialized (
 
     select * from {{ ref('int_captures_listed') }}
+
+),
+
+bookmakers as (
+
+    select * from {{ ref('bookmakers') }}
+
+),
+
+markets as (
+
+    select * from {{ ref('markets') }}
 
 ),
 
@@ -74,35 +86,41 @@ quotes_by_instant as (
 
 ),
 
+-- The last state of each market of these events, each one step into the primary
+-- key: what that costs does not grow with the time an event has been listed.
 states_before as (
 
     {% if is_incremental() -%}
-    select distinct on (kept.event_id, kept.market_id)
-        kept.event_id,
-        kept.market_id,
-        kept.captured_at,
-        kept.sport_key,
-        kept.feed_id,
-        kept.bookmaker_key,
-        kept.market_key,
-        kept.outcome_side,
-        kept.outcome_name,
-        kept.description,
-        kept.price_american,
-        kept.line_points,
-        kept.quoted_at,
-        kept.commences_at,
+    select
+        states.event_id,
+        states.market_id,
+        states.captured_at,
+        states.sport_key,
+        states.feed_id,
+        states.bookmaker_key,
+        states.market_key,
+        states.outcome_side,
+        states.outcome_name,
+        states.description,
+        states.price_american,
+        states.line_points,
+        states.quoted_at,
+        states.commences_at,
         rewound_events.rewound_to,
-        kept.change_kind
+        states.change_kind
     from rewound_events
-    inner join {{ this }} as kept
-        on
-            rewound_events.event_id = kept.event_id
-            and rewound_events.rewound_to > kept.captured_at
-    order by
-        kept.event_id,
-        kept.market_id,
-        kept.captured_at desc
+    inner join markets on rewound_events.event_id = markets.event_id
+    cross join
+        lateral (
+            select kept.*
+            from {{ this }} as kept
+            where
+                kept.event_id = markets.event_id
+                and kept.market_id = markets.market_id
+                and kept.captured_at < rewound_events.rewound_to
+            order by kept.captured_at desc
+            limit 1
+        ) as states
     {%- else -%}
     select
         quotes_by_instant.*,
@@ -113,49 +131,105 @@ states_before as (
 
 ),
 
--- Only a capture that asked for a market can tell that it is gone.
-markets_asked as (
+books_asked as (
 
     select
         sport_key,
         feed_id,
-        market_key
-    from quotes_by_instant
+        market_key,
+        bookmaker_key,
+        min(rewound_to) as rewound_to
+    from (
+        select
+            sport_key,
+            feed_id,
+            market_key,
+            bookmaker_key,
+            rewound_to
+        from quotes_by_instant
 
-    union distinct
+        union all
 
-    select
+        select
+            sport_key,
+            feed_id,
+            market_key,
+            bookmaker_key,
+            rewound_to
+        from states_before
+    ) as books_observed
+    group by
         sport_key,
         feed_id,
-        market_key
-    from states_before
+        market_key,
+        bookmaker_key
 
 ),
 
-captures_by_market as (
+-- Only a capture that asked for a market of a bookmaker can tell that it is
+-- gone. The one before the rewind tells how long it was there.
+books_with_capture_before as materialized (
 
     select
-        markets_asked.sport_key,
-        markets_asked.feed_id,
-        markets_asked.market_key,
+        books_asked.*,
+        bookmakers.region,
+        (
+            select captures.captured_at
+            from captures
+            where
+                captures.sport_key = books_asked.sport_key
+                and captures.feed_id = books_asked.feed_id
+                and captures.captured_at < books_asked.rewound_to
+                and {{ is_market_asked(
+                    'captures.markets_asked', 'books_asked.market_key'
+                ) }}
+                and {{ is_bookmaker_asked(
+                    'captures.regions_asked',
+                    'captures.bookmakers_asked',
+                    'books_asked.bookmaker_key',
+                    'bookmakers.region'
+                ) }}
+            order by captures.captured_at desc
+            limit 1
+        ) as captured_before_at
+    from books_asked
+    left join bookmakers
+        on books_asked.bookmaker_key = bookmakers.bookmaker_key
+
+),
+
+captures_by_book as (
+
+    select
+        books.sport_key,
+        books.feed_id,
+        books.market_key,
+        books.bookmaker_key,
         array_agg(distinct captures.captured_at order by captures.captured_at)
             as instants
-    from markets_asked
+    from books_with_capture_before as books
     inner join captures
         on
-            markets_asked.sport_key = captures.sport_key
-            and markets_asked.feed_id = captures.feed_id
+            books.sport_key = captures.sport_key
+            and books.feed_id = captures.feed_id
     where
-        captures.captured_at >= (
-            select min(rewound_events.rewound_to) from rewound_events
+        captures.captured_at >= coalesce(
+            books.captured_before_at, books.rewound_to
         )
         and {{ is_market_asked(
-            'captures.markets_asked', 'markets_asked.market_key'
+            'captures.markets_asked', 'books.market_key'
+        ) }}
+        and {{ is_bookmaker_asked(
+            'captures.regions_asked',
+            'captures.bookmakers_asked',
+            'books.bookmaker_key',
+            'books.region'
         ) }}
     group by
-        markets_asked.sport_key,
-        markets_asked.feed_id,
-        markets_asked.market_key
+        books.sport_key,
+        books.feed_id,
+        books.market_key,
+        books.bookmaker_key
 
 ),
 
@@ -186,18 +260,20 @@ observations as materialized (
 
     select
         observations_known.*,
-        captures_by_market.instants[
+        captures_by_book.instants[
             width_bucket(
-                observations_known.known_at, captures_by_market.instants
+                observations_known.known_at, captures_by_book.instants
             )
             + 1
         ] as next_captured_at
     from observations_known
-    left join captures_by_market
+    left join captures_by_book
         on
-            observations_known.sport_key = captures_by_market.sport_key
-            and observations_known.feed_id = captures_by_market.feed_id
-            and observations_known.market_key = captures_by_market.market_key
+            observations_known.sport_key = captures_by_book.sport_key
+            and observations_known.feed_id = captures_by_book.feed_id
+            and observations_known.market_key = captures_by_book.market_key
+            and observations_known.bookmaker_key
+            = captures_by_book.bookmaker_key
 
 ),
 
@@ -333,6 +409,79 @@ changes as (
 
 ),
 
+changes_and_states as (
+
+    select
+        *,
+        false as is_kept
+    from changes
+
+    union all
+
+    select
+        event_id,
+        market_id,
+        captured_at,
+        sport_key,
+        feed_id,
+        bookmaker_key,
+        market_key,
+        outcome_side,
+        outcome_name,
+        description,
+        price_american,
+        line_points,
+        quoted_at,
+        commences_at,
+        change_kind,
+        true as is_kept
+    from states_before
+
+),
+
+changes_in_time as (
+
+    select
+        *,
+        lag(captured_at) over (
+            partition by market_id
+            order by captured_at
+        ) as previous_change_at
+    from changes_and_states
+
+),
+
+-- Until when the price before was there: up to the last capture before the
+-- change that could show it, or it would have been withdrawn.
+changes_with_previous_sighting as (
+
+    select
+        changes_in_time.*,
+        case
+            when changes_in_time.change_kind in ('moved', 'withdrawn')
+                then
+                    greatest(
+                        changes_in_time.previous_change_at,
+                        captures_by_book.instants[
+                            width_bucket(
+                                changes_in_time.captured_at
+                                - interval '1 microsecond',
+                                captures_by_book.instants
+                            )
+                        ]
+                    )
+        end as previous_seen_at
+    from changes_in_time
+    left join captures_by_book
+        on
+            changes_in_time.sport_key = captures_by_book.sport_key
+            and changes_in_time.feed_id = captures_by_book.feed_id
+            and changes_in_time.market_key = captures_by_book.market_key
+            and changes_in_time.bookmaker_key = captures_by_book.bookmaker_key
+    where not changes_in_time.is_kept
+
+),
+
 final as (
 
     select
@@ -354,8 +503,9 @@ final as (
         quoted_at,
         commences_at,
         change_kind,
-        captured_at >= commences_at as is_in_play
-    from changes
+        captured_at >= commences_at as is_in_play,
+        previous_seen_at
+    from changes_with_previous_sighting
 
 )
 

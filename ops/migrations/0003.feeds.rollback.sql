@@ -1,0 +1,1 @@
+drop index staging_odds_api.responses_by_feed;
