@@ -47,6 +47,26 @@ class Change:
     line: float | None
 
 
+@dataclass(frozen=True, slots=True, order=True)
+class Offer:
+    """A price with the time it was on offer.
+
+    From the first of the polls in a row that show it to the last of them; ended by the poll after that, which shows
+    another price or line (moved) or none (withdrawn), or not at all where there is no poll after it.
+    """
+
+    event_id: str
+    bookmaker: str
+    market: str
+    outcome: str
+    price: int
+    line: float | None
+    offered_from: datetime
+    offered_until: datetime
+    ended_at: datetime | None
+    ended_by: str | None
+
+
 @dataclass(frozen=True, slots=True)
 class Outcomes:
     """What becomes of each outcome of some polls, one count for each, and the changes."""
@@ -162,6 +182,39 @@ def account(polls: list[Poll]) -> Outcomes:
                 last[key] = None
         last.update(here)
     return Outcomes(rejected, repeated, unchanged, changes)
+
+
+def offers(polls: list[Poll]) -> list[Offer]:
+    """Every price of featured markets with the time it was on offer; polls without an outcome that is rejected."""
+    found: list[Offer] = []
+    standing: dict[tuple[str, str, str, str], tuple[int, float | None, datetime]] = {}
+    previous: Poll | None = None
+    for poll in polls:
+        here = board(poll)
+        for key, (price, line, since) in list(standing.items()):
+            assert previous is not None
+            if here.get(key) != (price, line):
+                ended_by = "moved" if key in here else "withdrawn"
+                found.append(Offer(*key, price, line, since, previous.captured_at, poll.captured_at, ended_by))
+                del standing[key]
+        for key, (price, line) in here.items():
+            standing.setdefault(key, (price, line, poll.captured_at))
+        previous = poll
+    assert previous is not None
+    for key, (price, line, since) in standing.items():
+        found.append(Offer(*key, price, line, since, previous.captured_at, None, None))
+    return found
+
+
+def board(poll: Poll) -> dict[tuple[str, str, str, str], tuple[int, float | None]]:
+    """Price and line of each outcome of a poll, by event, bookmaker, market and outcome."""
+    return {
+        (event["id"], bookmaker["key"], market["key"], outcome["name"]): (outcome["price"], outcome.get("point"))
+        for event in poll.events
+        for bookmaker in event["bookmakers"]
+        for market in bookmaker["markets"]
+        for outcome in market["outcomes"]
+    }
 
 
 def closes(polls: list[Poll]) -> dict[tuple[str, str, str, str], tuple[int, float | None, int]]:
