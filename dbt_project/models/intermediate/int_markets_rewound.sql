@@ -66,38 +66,44 @@ claimed_captures as (
 
 -- The last capture before that asked for all that this one asks for: whatever
 -- was on offer when this one was made, it or a capture after it has shown.
--- Where none did, all captures of the feed have to be looked at, once.
+-- Where none did, all captures of the feed have to be looked at, once. `offset
+-- 0` has them read backwards in time, up to the first that will do.
 captures_with_predecessor as (
 
     select
         claimed_captures.*,
         coalesce(
             (
-                select previous.captured_at
-                from captures as previous
+                select in_order.captured_at
+                from (
+                    select previous.*
+                    from captures as previous
+                    where
+                        previous.sport_key = claimed_captures.sport_key
+                        and previous.feed_id = claimed_captures.feed_id
+                        and previous.captured_at < claimed_captures.captured_at
+                    order by previous.captured_at desc
+                    offset 0
+                ) as in_order
                 where
-                    previous.sport_key = claimed_captures.sport_key
-                    and previous.feed_id = claimed_captures.feed_id
-                    and previous.captured_at < claimed_captures.captured_at
-                    and (
-                        previous.markets_asked is null
-                        or previous.markets_asked
+                    (
+                        in_order.markets_asked is null
+                        or in_order.markets_asked
                         @> claimed_captures.markets_asked
                     )
                     and (
                         num_nulls(
-                            previous.regions_asked, previous.bookmakers_asked
+                            in_order.regions_asked, in_order.bookmakers_asked
                         ) = 2
-                        or previous.bookmakers_asked
+                        or in_order.bookmakers_asked
                         @> claimed_captures.bookmakers_asked
                         or (
-                            previous.bookmakers_asked is null
+                            in_order.bookmakers_asked is null
                             and claimed_captures.bookmakers_asked is null
-                            and previous.regions_asked
+                            and in_order.regions_asked
                             @> claimed_captures.regions_asked
                         )
                     )
-                order by previous.captured_at desc
                 limit 1
             ),
             '-infinity'::timestamptz

@@ -36,10 +36,15 @@ captures_of_markets as (
         quotes.feed_id,
         max(quotes.quoted_at) as quoted_at
     from rewound_events
-    inner join quotes
-        on
-            rewound_events.event_id = quotes.event_id
-            and rewound_events.rewound_to <= quotes.captured_at
+    cross join
+        lateral (
+            select quotes_of_event.*
+            from quotes as quotes_of_event
+            where
+                quotes_of_event.event_id = rewound_events.event_id
+                and quotes_of_event.captured_at >= rewound_events.rewound_to
+            offset 0
+        ) as quotes
     where quotes.rejection_reason is null
     group by
         quotes.event_id,

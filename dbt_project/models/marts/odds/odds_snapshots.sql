@@ -38,7 +38,9 @@ markets as (
 
 ),
 
--- Not materialized: read twice, it would take all payloads apart.
+-- Not materialized: read twice, it would take all payloads apart. Below,
+-- `offset 0` keeps the planner from joining before it has looked one event up
+-- by index: it takes the few loads for few rows, and would read all of them.
 quotes as not materialized (
 
     select * from {{ ref('int_quotes_normalised') }}
@@ -64,10 +66,15 @@ quotes_to_replay as (
         quotes.commences_at,
         rewound_events.rewound_to
     from rewound_events
-    inner join quotes
-        on
-            rewound_events.event_id = quotes.event_id
-            and rewound_events.rewound_to <= quotes.captured_at
+    cross join
+        lateral (
+            select quotes_of_event.*
+            from quotes as quotes_of_event
+            where
+                quotes_of_event.event_id = rewound_events.event_id
+                and quotes_of_event.captured_at >= rewound_events.rewound_to
+            offset 0
+        ) as quotes
     where quotes.rejection_reason is null
 
 ),
@@ -208,17 +215,20 @@ captures_by_book as (
         array_agg(distinct captures.captured_at order by captures.captured_at)
             as instants
     from books_with_capture_before as books
-    inner join captures
-        on
-            books.sport_key = captures.sport_key
-            and books.feed_id = captures.feed_id
+    cross join
+        lateral (
+            select captures_of_feed.*
+            from captures as captures_of_feed
+            where
+                captures_of_feed.sport_key = books.sport_key
+                and captures_of_feed.feed_id = books.feed_id
+                and captures_of_feed.captured_at >= coalesce(
+                    books.captured_before_at, books.rewound_to
+                )
+            offset 0
+        ) as captures
     where
-        captures.captured_at >= coalesce(
-            books.captured_before_at, books.rewound_to
-        )
-        and {{ is_market_asked(
-            'captures.markets_asked', 'books.market_key'
-        ) }}
+        {{ is_market_asked('captures.markets_asked', 'books.market_key') }}
         and {{ is_bookmaker_asked(
             'captures.regions_asked',
             'captures.bookmakers_asked',
