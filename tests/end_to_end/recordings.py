@@ -237,7 +237,18 @@ def closes(polls: list[Poll]) -> dict[tuple[str, str, str, str], tuple[int, floa
 
 
 def rejection(event: dict[str, Any], market: dict[str, Any], outcome: dict[str, Any]) -> str | None:
-    """Why an outcome of a moneyline, spread or total cannot be read; None if it can."""
+    """Why an outcome of a moneyline, spread or total cannot be read; None if it can.
+
+    For a reason of its own or, of two, because the other cannot be read.
+    """
+    own = _own_rejection(event, market, outcome)
+    others = [twin for twin in market["outcomes"] if twin is not outcome]
+    if own is None and len(others) == 1 and _own_rejection(event, market, others[0]) is not None:
+        return "other_side_invalid"
+    return own
+
+
+def _own_rejection(event: dict[str, Any], market: dict[str, Any], outcome: dict[str, Any]) -> str | None:
     kind, price, point = market["key"], outcome["price"], outcome.get("point")
     sides = ("Over", "Under") if kind == "totals" else (event["home_team"], event["away_team"])
     if kind not in ("h2h", "spreads", "totals"):

@@ -53,7 +53,10 @@ select
             line_points is null
             and market_family in ('spreads', 'totals', 'team_totals')
             then 'line_missing'
-        when twin_count > 1 then 'quoted_twice'
+        when
+            twin_count > 1
+            or (is_featured and opposite_name = outcome_name)
+            then 'quoted_twice'
         when
             is_featured and is_two_way and outcome_count <> 2
             then 'not_two_sided'
@@ -65,6 +68,20 @@ select
             and market_family = 'totals'
             and line_sum <> 2 * line_points
             then 'lines_differ'
+        -- One side of two is no market; on a ladder each rung stands alone.
+        when
+            is_two_way
+            and not is_ladder
+            and outcome_count = 2
+            and (
+                opposite_side is null
+                or not {{ is_valid_american('opposite_price_quoted') }}
+                or (
+                    opposite_line_points is null
+                    and market_family in ('spreads', 'totals', 'team_totals')
+                )
+            )
+            then 'other_side_invalid'
     end as rejection_reason
 from (
     select
@@ -75,21 +92,18 @@ from (
         coalesce(market_types.is_lay, false) as is_lay,
         coalesce(market_types.is_two_way, false) as is_two_way,
         coalesce(market_types.is_gradable, false) as is_gradable,
-        -- By name, never by position: home comes first only half the time.
-        case
-            when market_types.outcome_kind in ('team', 'team_or_draw')
-                then
-                    case quotes.outcome_name
-                        when quotes.home_team_name then 'home'
-                        when quotes.away_team_name then 'away'
-                        when 'Draw' then
-                            case market_types.outcome_kind
-                                when 'team_or_draw' then 'draw'
-                            end
-                    end
-            when quotes.outcome_name in ('Over', 'Under', 'Yes', 'No')
-                then lower(quotes.outcome_name)
-        end as outcome_side
+        {{ outcome_side(
+            'quotes.outcome_name',
+            'market_types.outcome_kind',
+            'quotes.home_team_name',
+            'quotes.away_team_name'
+        ) }} as outcome_side,
+        {{ outcome_side(
+            'quotes.opposite_name',
+            'market_types.outcome_kind',
+            'quotes.home_team_name',
+            'quotes.away_team_name'
+        ) }} as opposite_side
     from {{ ref('stg_odds_api__quotes') }} as quotes
     left join {{ ref('market_types') }} as market_types
         on quotes.market_key = market_types.market_key

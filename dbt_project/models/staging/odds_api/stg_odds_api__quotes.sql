@@ -61,6 +61,15 @@ select
                 (market.payload -> 'outcomes' -> 0 ->> 'point')::numeric
                 + (market.payload -> 'outcomes' -> 1 ->> 'point')::numeric
     end as line_sum,
+    opposite.payload ->> 'name' as opposite_name,
+    case
+        when jsonb_typeof(opposite.payload -> 'price') = 'number'
+            then (opposite.payload ->> 'price')::numeric
+    end as opposite_price_quoted,
+    case
+        when jsonb_typeof(opposite.payload -> 'point') = 'number'
+            then (opposite.payload ->> 'point')::numeric
+    end as opposite_line_points,
     outcome.payload as outcome,
 
     -- times
@@ -82,3 +91,17 @@ cross join
 cross join
     lateral
     jsonb_array_elements(market.payload -> 'outcomes') as outcome (payload)
+-- Of two, the one that this is not.
+cross join
+    lateral (
+        select
+            case
+                when jsonb_array_length(market.payload -> 'outcomes') = 2
+                    then
+                        market.payload -> 'outcomes'
+                        -> case market.payload -> 'outcomes' -> 0
+                            when outcome.payload then 1
+                            else 0
+                        end
+            end as payload
+    ) as opposite
