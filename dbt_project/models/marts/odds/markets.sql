@@ -31,6 +31,24 @@ captures as not materialized (
 
 ),
 
+odds as (
+
+    select * from {{ ref('stg_odds_api__odds') }}
+
+),
+
+market_sightings as (
+
+    select * from {{ ref('market_sightings') }}
+
+),
+
+bookmakers as (
+
+    select * from {{ ref('bookmakers') }}
+
+),
+
 game_id_map as (
 
     select * from {{ ref('game_id_map') }}
@@ -122,10 +140,15 @@ quotes_since as (
         quotes.captured_at,
         quotes.commences_at
     from rewound_events
-    inner join quotes
-        on
-            rewound_events.event_id = quotes.event_id
-            and rewound_events.rewound_to <= quotes.captured_at
+    cross join
+        lateral (
+            select quotes_of_event.*
+            from quotes as quotes_of_event
+            where
+                quotes_of_event.event_id = rewound_events.event_id
+                and quotes_of_event.captured_at >= rewound_events.rewound_to
+            offset 0
+        ) as quotes
     where quotes.rejection_reason is null
 
 ),
@@ -160,7 +183,7 @@ markets_before as (
         kept.outcome_name,
         kept.description,
         kept.line_points,
-        kept.price_american,
+        kept.last_price_american as price_american,
         kept.quoted_at,
         kept.captured_at,
         kept.commences_at,
@@ -200,75 +223,253 @@ markets_merged as (
 
 ),
 
-feeds as (
+books_looked_for as (
 
     select
         feed_id,
         sport_key,
-        market_key
+        market_key,
+        bookmaker_key
     from markets_merged
     group by
         feed_id,
         sport_key,
-        market_key
+        market_key,
+        bookmaker_key
 
 ),
 
--- Only a capture that asked for a market can tell that it is gone.
--- Materialized, or it would be looked up once a market, not once a feed.
-feeds_last_captured as materialized (
+-- Only a capture that asked for a market of a bookmaker can tell that it is
+-- gone. Materialized, or it would be looked up once a market.
+books_last_captured as materialized (
 
     select
-        feeds.feed_id,
-        feeds.market_key,
+        books_looked_for.*,
         (
             select captures.captured_at
             from captures
             where
-                captures.sport_key = feeds.sport_key
-                and captures.feed_id = feeds.feed_id
+                captures.sport_key = books_looked_for.sport_key
+                and captures.feed_id = books_looked_for.feed_id
                 and {{ is_market_asked(
-                    'captures.markets_asked', 'feeds.market_key'
+                    'captures.markets_asked', 'books_looked_for.market_key'
+                ) }}
+                and {{ is_bookmaker_asked(
+                    'captures.regions_asked',
+                    'captures.bookmakers_asked',
+                    'books_looked_for.bookmaker_key',
+                    'bookmakers.region'
                 ) }}
             order by captures.captured_at desc
             limit 1
         ) as last_captured_at
-    from feeds
+    from books_looked_for
+    left join bookmakers
+        on books_looked_for.bookmaker_key = bookmakers.bookmaker_key
+
+),
+
+events_last_listed as materialized (
+
+    select
+        rewound_events.event_id,
+        listings.captured_at as listed_at,
+        listings.commences_at,
+        (
+            select captures.captured_at
+            from captures
+            where
+                captures.sport_key = listings.sport_key
+                and captures.feed_id = listings.sport_key
+                and captures.captured_at > listings.captured_at
+            order by captures.captured_at
+            limit 1
+        ) as next_captured_at
+    from rewound_events
+    cross join
+        lateral (
+            select
+                odds.sport_key,
+                odds.captured_at,
+                odds.commences_at
+            from odds
+            where odds.event_id = rewound_events.event_id
+            order by
+                odds.captured_at desc,
+                odds.commences_at
+            limit 1
+        ) as listings
+
+),
+
+markets_with_looks as (
+
+    select
+        markets_merged.*,
+        books_last_captured.last_captured_at,
+        events_last_listed.listed_at,
+        greatest(
+            books_last_captured.last_captured_at, events_last_listed.listed_at
+        ) as looked_at,
+        coalesce(
+            markets_merged.captured_at >= books_last_captured.last_captured_at,
+            true
+        ) as is_shown,
+        coalesce(
+            events_last_listed.commences_at
+            <= events_last_listed.next_captured_at,
+            false
+        ) as has_started_unseen
+    from markets_merged
+    inner join books_last_captured
+        on
+            markets_merged.feed_id = books_last_captured.feed_id
+            and markets_merged.market_key = books_last_captured.market_key
+            and markets_merged.bookmaker_key
+            = books_last_captured.bookmaker_key
+    left join events_last_listed
+        on markets_merged.event_id = events_last_listed.event_id
+
+),
+
+-- An event is gone when no look for its featured markets finds it any more;
+-- nobody asks for the props of an event that is gone.
+markets_with_event as (
+
+    select
+        *,
+        coalesce(
+            bool_or(last_captured_at <= listed_at)
+                filter (where feed_id = sport_key) over one_event,
+            bool_or(last_captured_at <= listed_at) over one_event,
+            true
+        ) as is_event_listed
+    from markets_with_looks
+    window one_event as (partition by event_id)
+
+),
+
+captures_shown as (
+
+    select
+        feed_id,
+        captured_at
+    from markets_with_event
+    where is_shown
+    group by
+        feed_id,
+        captured_at
+
+),
+
+-- When each bookmaker of a capture, and any of them, last renewed anything in
+-- it, over all its events.
+books_renewed as (
+
+    select
+        captures_shown.feed_id,
+        captures_shown.captured_at,
+        market_sightings.bookmaker_key,
+        max(market_sightings.quoted_at) as renewed_at,
+        max(max(market_sightings.quoted_at)) over (
+            partition by
+                captures_shown.feed_id,
+                captures_shown.captured_at
+        ) as any_renewed_at
+    from captures_shown
+    inner join market_sightings
+        on
+            captures_shown.feed_id = market_sightings.feed_id
+            and captures_shown.captured_at = market_sightings.last_seen_at
+    group by
+        captures_shown.feed_id,
+        captures_shown.captured_at,
+        market_sightings.bookmaker_key
+
+),
+
+markets_with_state as (
+
+    select
+        markets_with_event.*,
+        case
+            when
+                not markets_with_event.is_event_listed
+                and markets_with_event.has_started_unseen
+                then 'closed'
+            when not markets_with_event.is_event_listed then 'withdrawn'
+            when not markets_with_event.is_shown then 'suspended'
+            when
+                books_renewed.renewed_at < markets_with_event.captured_at
+                - interval '{{ var("stale_quote_seconds") }} seconds'
+                and books_renewed.any_renewed_at
+                >= markets_with_event.captured_at
+                - interval '{{ var("stale_quote_seconds") }} seconds'
+                then 'frozen'
+            when
+                coalesce(
+                    markets_with_event.quoted_at,
+                    markets_with_event.captured_at
+                )
+                < markets_with_event.looked_at
+                - interval '{{ var("stale_quote_seconds") }} seconds'
+                then 'stale'
+            when
+                markets_with_event.captured_at
+                >= markets_with_event.commences_at
+                then 'in_play'
+            else 'open'
+        end as market_state
+    from markets_with_event
+    left join books_renewed
+        on
+            markets_with_event.feed_id = books_renewed.feed_id
+            and markets_with_event.captured_at = books_renewed.captured_at
+            and markets_with_event.bookmaker_key = books_renewed.bookmaker_key
+
+),
+
+-- A price is only what can be had: the last one of a market in any other state
+-- stands beside it, under another name.
+markets_with_price as (
+
+    select
+        *,
+        case
+            when market_state in ('open', 'in_play') then price_american
+        end as price_on_offer
+    from markets_with_state
 
 ),
 
 final as (
 
     select
-        markets_merged.market_id,
-        markets_merged.event_id,
-        markets_merged.game_id,
-        markets_merged.sport_key,
-        markets_merged.feed_id,
-        markets_merged.bookmaker_key,
-        markets_merged.market_key,
-        markets_merged.outcome_side,
-        markets_merged.outcome_name,
-        markets_merged.description,
-        markets_merged.line_points,
-        markets_merged.price_american,
-        {{ american_to_decimal('markets_merged.price_american') }}
-            as price_decimal,
-        {{ american_to_probability('markets_merged.price_american') }}
-            as implied_probability,
-        markets_merged.first_seen_at_ever as first_seen_at,
-        markets_merged.quoted_at,
-        markets_merged.captured_at,
-        markets_merged.commences_at,
-        markets_merged.captured_at
-        >= feeds_last_captured.last_captured_at as is_open,
-        markets_merged.captured_at >= markets_merged.commences_at
-            as is_in_play
-    from markets_merged
-    inner join feeds_last_captured
-        on
-            markets_merged.feed_id = feeds_last_captured.feed_id
-            and markets_merged.market_key = feeds_last_captured.market_key
+        market_id,
+        event_id,
+        game_id,
+        sport_key,
+        feed_id,
+        bookmaker_key,
+        market_key,
+        outcome_side,
+        outcome_name,
+        description,
+        line_points,
+        price_on_offer as price_american,
+        {{ american_to_decimal('price_on_offer') }} as price_decimal,
+        {{ american_to_probability('price_on_offer') }} as implied_probability,
+        first_seen_at_ever as first_seen_at,
+        quoted_at,
+        captured_at,
+        commences_at,
+        is_shown and is_event_listed as is_open,
+        captured_at >= commences_at as is_in_play,
+        market_state,
+        price_american as last_price_american,
+        extract(epoch from captured_at - quoted_at)::bigint
+            as quote_age_seconds
+    from markets_with_price
 
 )
 
