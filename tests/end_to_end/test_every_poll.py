@@ -3,7 +3,9 @@
 import os
 from collections import Counter
 from collections.abc import Callable, Iterator
+from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Any
 from unittest.mock import patch
 
 import pytest
@@ -14,8 +16,10 @@ from ops.clock import Clock
 from ops.ledger import Ledger
 from ops.transform import Project
 from ops.warehouse import Connection
-from tests.end_to_end.recordings import POLLS, Offer, Outcomes, Poll, account, extract, live_polls, names_of, offers
-from tests.end_to_end.warehouses import TOOK, Warehouse, kept_changes, warehouse
+from tests.end_to_end.recordings import (
+    POLLS, Offer, Outcomes, Poll, account, board, extract, instant, live_polls, names_of, offers
+)
+from tests.end_to_end.warehouses import TOOK, Warehouse, assert_closes, kept_changes, warehouse
 
 
 @pytest.fixture(scope="module")
@@ -91,3 +95,48 @@ def test_until_when_each_price_was_on_offer_is_right(kept: Warehouse, polls: lis
     assert Counter(found) == Counter(offers(polls))
 
 
+
+
+def test_a_close_is_the_last_price_from_before_the_real_start(kept: Warehouse, polls: list[Poll]) -> None:
+    """The feed rewrites a start to the real one; a close that is missing is nowhere in the polls around it."""
+    assert_closes(kept, polls, at_least=2500)
+    starts = {event["id"]: instant(event["commence_time"]) for poll in polls for event in poll.events}
+    moved = {event["id"] for poll in polls for event in poll.events if _start(event) != starts[event["id"]]}
+    assert len(moved) > 20
+    last_before: dict[str, datetime] = {}
+    for poll in polls:
+        for event in poll.events:
+            if poll.captured_at < starts[event["id"]]:
+                last_before[event["id"]] = poll.captured_at
+    quoted_before = {
+        (event["id"], bookmaker["key"], market["key"], outcome["name"])
+        for poll in polls
+        for event in poll.events
+        if last_before.get(event["id"], starts[event["id"]]) <= poll.captured_at
+        and poll.captured_at < starts[event["id"]] + timedelta(minutes=20)
+        for bookmaker in event["bookmakers"]
+        for market in bookmaker["markets"]
+        if instant(market["last_update"]) < starts[event["id"]]
+        for outcome in market["outcomes"]
+    }
+    found = kept.rows(
+        """
+        select
+            event_id, bookmaker_key, market_key, outcome_name, starts_at, quoted_at, price_american,
+            line_points, close_age_seconds, close_status
+        from marts.closing_lines
+        """
+    )
+    for event_id, bookmaker, market, name, starts_at, quoted_at, *close in found:
+        assert starts_at == starts[event_id]
+        if (event_id, bookmaker, market, name) in quoted_before:
+            assert quoted_at < starts_at
+            assert close[3] in ("measured", "stale")
+        else:
+            assert close[:3] == [None, None, None]
+            assert close[3] in ("book_missing", "market_missing", "no_snapshot")
+    assert Counter(row[-1] for row in found).keys() >= {"measured", "book_missing", "market_missing", "no_snapshot"}
+
+
+def _start(event: dict[str, Any]) -> datetime:
+    return instant(event["commence_time"])

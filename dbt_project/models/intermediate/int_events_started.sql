@@ -4,6 +4,18 @@ with events as (
 
 ),
 
+game_id_map as (
+
+    select * from {{ ref('game_id_map') }}
+
+),
+
+games as (
+
+    select * from {{ ref('games') }}
+
+),
+
 captures as not materialized (
 
     select * from {{ ref('int_captures_listed') }}
@@ -16,18 +28,80 @@ odds as not materialized (
 
 ),
 
-events_with_captures as (
+scores as (
+
+    select * from {{ ref('stg_odds_api__scores') }}
+
+),
+
+events_with_sightings as (
 
     select
         events.event_id,
         events.sport_key,
-        events.commences_at as starts_at,
+        events.commences_at,
+        games.commences_at as scheduled_at,
+        (
+            select odds.captured_at
+            from odds
+            where odds.event_id = events.event_id
+            order by odds.captured_at desc
+            limit 1
+        ) as last_listed_at,
+        (
+            select scores.captured_at
+            from scores
+            where
+                scores.event_id = events.event_id
+                and scores.home_score is not null
+            order by scores.captured_at
+            limit 1
+        ) as first_score_at
+    from events
+    left join game_id_map
+        on
+            events.event_id = game_id_map.source_id
+            and game_id_map.source = 'odds_api'
+    left join games
+        on
+            game_id_map.game_id = games.game_id
+            and games.schedule_source <> 'odds_api'
+
+),
+
+-- The feed rewrites the start to the real tip-off, while it lists the event.
+-- What left it before the start has only a plan, and where the schedule says
+-- another time, by more than a listed start moves at the tip, that stands.
+-- Whatever either says: with a score, the game was on.
+events_with_start as (
+
+    select
+        *,
+        least(
+            case
+                when
+                    last_listed_at < commences_at
+                    and abs(extract(epoch from scheduled_at - commences_at))
+                    > {{ var('start_drift_seconds') }}
+                    then scheduled_at
+                else commences_at
+            end,
+            first_score_at
+        ) as starts_at
+    from events_with_sightings
+
+),
+
+events_with_captures as (
+
+    select
+        events_with_start.*,
         (
             select captures.captured_at
             from captures
             where
-                captures.sport_key = events.sport_key
-                and captures.feed_id = events.sport_key
+                captures.sport_key = events_with_start.sport_key
+                and captures.feed_id = events_with_start.sport_key
             order by captures.captured_at desc
             limit 1
         ) as last_captured_at,
@@ -35,9 +109,9 @@ events_with_captures as (
             select captures.captured_at
             from captures
             where
-                captures.sport_key = events.sport_key
-                and captures.feed_id = events.sport_key
-                and captures.captured_at < events.commences_at
+                captures.sport_key = events_with_start.sport_key
+                and captures.feed_id = events_with_start.sport_key
+                and captures.captured_at < events_with_start.starts_at
             order by captures.captured_at desc
             limit 1
         ) as last_captured_before_start_at,
@@ -45,19 +119,12 @@ events_with_captures as (
             select odds.captured_at
             from odds
             where
-                odds.event_id = events.event_id
-                and odds.captured_at < events.commences_at
+                odds.event_id = events_with_start.event_id
+                and odds.captured_at < events_with_start.starts_at
             order by odds.captured_at desc
             limit 1
-        ) as last_listed_before_start_at,
-        (
-            select odds.captured_at
-            from odds
-            where odds.event_id = events.event_id
-            order by odds.captured_at desc
-            limit 1
-        ) as last_listed_at
-    from events
+        ) as last_listed_before_start_at
+    from events_with_start
 
 ),
 

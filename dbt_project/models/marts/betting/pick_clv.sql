@@ -4,7 +4,7 @@
     unique_key='pick_id',
     on_schema_change='append_new_columns',
     tags=['grading'],
-    pre_hook=["{{ claim_loads(['staging_odds_api']) }}"],
+    pre_hook=["{{ claim_loads(['staging_odds_api', 'staging_balldontlie']) }}"],
     post_hook=["{{ release_loads() }}"],
 ) }}
 

@@ -5,7 +5,7 @@
     on_schema_change='append_new_columns',
     tags=['snapshot'],
     pre_hook=[
-        "{{ claim_loads(['staging_odds_api']) }}",
+        "{{ claim_loads(['staging_odds_api', 'staging_balldontlie']) }}",
         "{{ forget_unstarted(
             ref('int_closes_touched'), ref('int_events_started')
         ) }}",
@@ -66,15 +66,20 @@ quotes_before_start as (
         quotes.quoted_at,
         quotes.captured_at
     from started_events
-    inner join quotes
-        on
-            started_events.event_id = quotes.event_id
-            and quotes.captured_at >= coalesce(
-                started_events.last_listed_before_start_at,
-                started_events.starts_at
-            )
-            and quotes.captured_at < started_events.starts_at
-            + interval '{{ var("close_grace_seconds") }} seconds'
+    cross join
+        lateral (
+            select quotes_of_event.*
+            from quotes as quotes_of_event
+            where
+                quotes_of_event.event_id = started_events.event_id
+                and quotes_of_event.captured_at >= coalesce(
+                    started_events.last_listed_before_start_at,
+                    started_events.starts_at
+                )
+                and quotes_of_event.captured_at < started_events.starts_at
+                + interval '{{ var("close_grace_seconds") }} seconds'
+            offset 0
+        ) as quotes
     where
         quotes.rejection_reason is null
         and coalesce(quotes.quoted_at, quotes.captured_at)
