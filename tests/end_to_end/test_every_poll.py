@@ -17,7 +17,17 @@ from ops.ledger import Ledger
 from ops.transform import Project
 from ops.warehouse import Connection
 from tests.end_to_end.recordings import (
-    POLLS, Offer, Outcomes, Poll, account, board, extract, instant, live_polls, names_of, offers
+    POLLS,
+    Offer,
+    Outcomes,
+    Poll,
+    account,
+    board,
+    extract,
+    instant,
+    live_polls,
+    names_of,
+    offers,
 )
 from tests.end_to_end.warehouses import TOOK, Warehouse, assert_closes, kept_changes, warehouse
 
@@ -95,8 +105,6 @@ def test_until_when_each_price_was_on_offer_is_right(kept: Warehouse, polls: lis
     assert Counter(found) == Counter(offers(polls))
 
 
-
-
 def test_a_close_is_the_last_price_from_before_the_real_start(kept: Warehouse, polls: list[Poll]) -> None:
     """The feed rewrites a start to the real one; a close that is missing is nowhere in the polls around it."""
     assert_closes(kept, polls, at_least=2500)
@@ -136,6 +144,32 @@ def test_a_close_is_the_last_price_from_before_the_real_start(kept: Warehouse, p
             assert close[:3] == [None, None, None]
             assert close[3] in ("book_missing", "market_missing", "no_snapshot")
     assert Counter(row[-1] for row in found).keys() >= {"measured", "book_missing", "market_missing", "no_snapshot"}
+
+
+def test_the_board_at_any_instant_is_the_poll_of_that_instant(kept: Warehouse, polls: list[Poll]) -> None:
+    """Exactly at a poll, and a minute later: the same board, a minute older."""
+    assert not board_at(kept, polls[0].captured_at - timedelta(seconds=1))
+    for poll in polls[::29]:
+        expected = board(poll)
+        for later in (0, 60):
+            found = board_at(kept, poll.captured_at + timedelta(seconds=later))
+            assert {key: offer[:2] for key, offer in found.items()} == expected
+            assert {offer[2:] for offer in found.values()} == {(poll.captured_at, later)}
+
+
+def board_at(kept: Warehouse, instant: datetime) -> dict[tuple[str, str, str, str], tuple[Any, ...]]:
+    """Price, line, when last seen and how long ago that was, by event, bookmaker, market and outcome."""
+    found = kept.rows(
+        """
+        select
+            event_id, bookmaker_key, market_key, outcome_name,
+            price_american, line_points::float, seen_at, seen_age_seconds
+        from marts.board_at(%s)
+        """,
+        [instant],
+    )
+    assert len({row[:4] for row in found}) == len(found)
+    return {row[:4]: row[4:] for row in found}
 
 
 def _start(event: dict[str, Any]) -> datetime:

@@ -1,4 +1,7 @@
-{{ config(materialized='view') }}
+{{ config(
+    materialized='view',
+    post_hook=["{{ create_board_at() }}"],
+) }}
 
 with odds_snapshots as (
 

@@ -1,0 +1,119 @@
+{% macro board_at(instant) -%}
+    with events_listed as (
+
+        -- Whatever the feed says of its time now: an event that was on the
+        -- board then had been listed, and was not over for a day.
+        select event_id
+        from {{ ref('int_events_identified') }}
+        where
+            first_listed_at <= {{ instant }}
+            and commences_at > {{ instant }} - interval '1 day'
+
+    ),
+
+    last_changes as (
+
+        select changes.*
+        from events_listed
+        inner join {{ ref('markets') }} as markets
+            on events_listed.event_id = markets.event_id
+        cross join
+            lateral (
+                select history.*
+                from {{ ref('odds_snapshots') }} as history
+                where
+                    history.event_id = markets.event_id
+                    and history.market_id = markets.market_id
+                    and history.captured_at <= {{ instant }}
+                order by history.captured_at desc
+                limit 1
+            ) as changes
+
+    ),
+
+    books_on_board as (
+
+        select
+            sport_key,
+            feed_id,
+            market_key,
+            bookmaker_key
+        from last_changes
+        where change_kind <> 'withdrawn'
+        group by
+            sport_key,
+            feed_id,
+            market_key,
+            bookmaker_key
+
+    ),
+
+    -- What had not been withdrawn was shown by the last capture that asked.
+    books_seen as materialized (
+
+        select
+            books_on_board.*,
+            (
+                select captures.captured_at
+                from {{ ref('int_captures_listed') }} as captures
+                where
+                    captures.sport_key = books_on_board.sport_key
+                    and captures.feed_id = books_on_board.feed_id
+                    and captures.captured_at <= {{ instant }}
+                    and {{ is_market_asked(
+                        'captures.markets_asked', 'books_on_board.market_key'
+                    ) }}
+                    and {{ is_bookmaker_asked(
+                        'captures.regions_asked',
+                        'captures.bookmakers_asked',
+                        'books_on_board.bookmaker_key',
+                        'bookmakers.region'
+                    ) }}
+                order by captures.captured_at desc
+                limit 1
+            ) as captured_at
+        from books_on_board
+        left join {{ ref('bookmakers') }} as bookmakers
+            on books_on_board.bookmaker_key = bookmakers.bookmaker_key
+
+    ),
+
+    offers as (
+
+        select
+            last_changes.*,
+            greatest(last_changes.captured_at, books_seen.captured_at)
+                as seen_at
+        from last_changes
+        inner join books_seen
+            on
+                last_changes.sport_key = books_seen.sport_key
+                and last_changes.feed_id = books_seen.feed_id
+                and last_changes.market_key = books_seen.market_key
+                and last_changes.bookmaker_key = books_seen.bookmaker_key
+        where last_changes.change_kind <> 'withdrawn'
+
+    )
+
+    select
+        event_id,
+        market_id,
+        sport_key,
+        bookmaker_key,
+        market_key,
+        outcome_side,
+        outcome_name,
+        description,
+        line_points,
+        price_american,
+        price_decimal,
+        implied_probability,
+        quoted_at,
+        captured_at as changed_at,
+        seen_at,
+        extract(epoch from {{ instant }} - captured_at)::bigint
+            as price_age_seconds,
+        extract(epoch from {{ instant }} - seen_at)::bigint
+            as seen_age_seconds
+    from offers
+{%- endmacro %}
