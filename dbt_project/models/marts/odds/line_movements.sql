@@ -1,0 +1,183 @@
+{{ config(
+    materialized='incremental',
+    incremental_strategy='upsert',
+    unique_key=['event_id', 'market_id'],
+    on_schema_change='append_new_columns',
+    tags=['grading'],
+    pre_hook=["{{ claim_loads(['staging_odds_api', 'staging_balldontlie']) }}"],
+    post_hook=["{{ release_loads() }}"],
+    indexes=[{'columns': ['market_id']}],
+) }}
+
+with touched_events as (
+
+    select event_id
+    from {{ ref('int_closes_touched') }}
+    where model_name = 'line_movements'
+
+),
+
+events as (
+
+    select * from {{ ref('int_events_identified') }}
+
+),
+
+events_started as (
+
+    select * from {{ ref('int_events_started') }}
+
+),
+
+odds_snapshots as (
+
+    select * from {{ ref('odds_snapshots') }}
+
+),
+
+markets as (
+
+    select * from {{ ref('markets') }}
+
+),
+
+closing_lines as (
+
+    select * from {{ ref('closing_lines') }}
+
+),
+
+events_with_start as (
+
+    select
+        touched_events.event_id,
+        coalesce(events_started.starts_at, events.commences_at) as starts_at
+    from touched_events
+    inner join events on touched_events.event_id = events.event_id
+    left join events_started
+        on touched_events.event_id = events_started.event_id
+
+),
+
+-- What was captured just after the start counts if it was quoted before it, as
+-- for the close; nothing else of a running game does.
+changes_before_start as (
+
+    select
+        odds_snapshots.*,
+        events_with_start.starts_at
+    from events_with_start
+    inner join odds_snapshots
+        on events_with_start.event_id = odds_snapshots.event_id
+    where
+        odds_snapshots.captured_at < events_with_start.starts_at
+        + interval '{{ var("close_grace_seconds") }} seconds'
+        and coalesce(odds_snapshots.quoted_at, odds_snapshots.captured_at)
+        < events_with_start.starts_at
+
+),
+
+prices_in_time as (
+
+    select
+        event_id,
+        market_id,
+        captured_at,
+        change_kind,
+        price_american,
+        line_points,
+        row_number() over market_in_time = 1 as is_opener,
+        (
+            line_points is distinct from lag(line_points) over market_in_time
+        )
+        and row_number() over market_in_time > 1 as is_line_move
+    from changes_before_start
+    where change_kind <> 'withdrawn'
+    window market_in_time as (
+        partition by
+            event_id,
+            market_id
+        order by captured_at
+    )
+
+),
+
+movements as (
+
+    select
+        event_id,
+        market_id,
+        min(captured_at) as opened_at,
+        max(price_american) filter (where is_opener) as open_price_american,
+        max(line_points) filter (where is_opener) as open_line_points,
+        max(captured_at) as last_changed_at,
+        (array_agg(price_american order by captured_at desc))[1]
+            as last_price_american,
+        (array_agg(line_points order by captured_at desc))[1]
+            as last_line_points,
+        max(price_american) as high_price_american,
+        min(price_american) as low_price_american,
+        max(line_points) as high_line_points,
+        min(line_points) as low_line_points,
+        count(*) filter (where change_kind = 'moved') as move_count,
+        count(*) filter (where is_line_move) as line_move_count
+    from prices_in_time
+    group by
+        event_id,
+        market_id
+
+),
+
+withdrawals as (
+
+    select
+        event_id,
+        market_id,
+        count(*) as withdrawal_count
+    from changes_before_start
+    where change_kind = 'withdrawn'
+    group by
+        event_id,
+        market_id
+
+),
+
+final as (
+
+    select
+        markets.event_id,
+        markets.market_id,
+        markets.bookmaker_key,
+        markets.market_key,
+        markets.outcome_side,
+        markets.outcome_name,
+        markets.description,
+        events_with_start.starts_at,
+        movements.opened_at,
+        movements.open_price_american,
+        movements.open_line_points::numeric(8, 2) as open_line_points,
+        movements.last_changed_at,
+        movements.last_price_american,
+        movements.last_line_points::numeric(8, 2) as last_line_points,
+        closing_lines.price_american as close_price_american,
+        closing_lines.line_points::numeric(8, 2) as close_line_points,
+        closing_lines.close_status,
+        movements.high_price_american,
+        movements.low_price_american,
+        movements.high_line_points::numeric(8, 2) as high_line_points,
+        movements.low_line_points::numeric(8, 2) as low_line_points,
+        coalesce(movements.move_count, 0) as move_count,
+        coalesce(movements.line_move_count, 0) as line_move_count,
+        coalesce(withdrawals.withdrawal_count, 0) as withdrawal_count
+    from events_with_start
+    inner join markets on events_with_start.event_id = markets.event_id
+    left join movements on markets.market_id = movements.market_id
+    left join withdrawals on markets.market_id = withdrawals.market_id
+    left join closing_lines
+        on
+            markets.event_id = closing_lines.event_id
+            and markets.market_id = closing_lines.market_id
+
+)
+
+select * from final
