@@ -104,6 +104,7 @@ captures_with_predecessor as (
                             @> claimed_captures.regions_asked
                         )
                     )
+                order by in_order.captured_at desc
                 limit 1
             ),
             '-infinity'::timestamptz

@@ -78,6 +78,7 @@ quotes_before_start as (
                 )
                 and quotes_of_event.captured_at < started_events.starts_at
                 + interval '{{ var("close_grace_seconds") }} seconds'
+            order by quotes_of_event.captured_at
             offset 0
         ) as quotes
     where

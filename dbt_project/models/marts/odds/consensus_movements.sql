@@ -98,7 +98,8 @@ panel_markets_with_fair_price as (
                 = max(opened_at) over both_sides
                 then
                     round(
-                        open_probability / sum(open_probability) over both_sides,
+                        open_probability
+                        / sum(open_probability) over both_sides,
                         10
                     )
         end as open_fair_probability

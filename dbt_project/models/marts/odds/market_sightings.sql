@@ -43,6 +43,7 @@ captures_of_markets as (
             where
                 quotes_of_event.event_id = rewound_events.event_id
                 and quotes_of_event.captured_at >= rewound_events.rewound_to
+            order by quotes_of_event.captured_at
             offset 0
         ) as quotes
     where quotes.rejection_reason is null

@@ -147,6 +147,7 @@ quotes_since as (
             where
                 quotes_of_event.event_id = rewound_events.event_id
                 and quotes_of_event.captured_at >= rewound_events.rewound_to
+            order by quotes_of_event.captured_at
             offset 0
         ) as quotes
     where quotes.rejection_reason is null
@@ -339,8 +340,11 @@ markets_with_event as (
     select
         *,
         coalesce(
-            bool_or(last_captured_at <= listed_at)
-                filter (where feed_id = sport_key) over one_event,
+            bool_or(
+                case
+                    when feed_id = sport_key then last_captured_at <= listed_at
+                end
+            ) over one_event,
             bool_or(last_captured_at <= listed_at) over one_event,
             true
         ) as is_event_listed

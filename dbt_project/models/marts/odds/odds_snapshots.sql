@@ -73,6 +73,7 @@ quotes_to_replay as (
             where
                 quotes_of_event.event_id = rewound_events.event_id
                 and quotes_of_event.captured_at >= rewound_events.rewound_to
+            order by quotes_of_event.captured_at
             offset 0
         ) as quotes
     where quotes.rejection_reason is null
@@ -225,6 +226,7 @@ captures_by_book as (
                 and captures_of_feed.captured_at >= coalesce(
                     books.captured_before_at, books.rewound_to
                 )
+            order by captures_of_feed.captured_at
             offset 0
         ) as captures
     where

@@ -93,15 +93,15 @@ cross join
     jsonb_array_elements(market.payload -> 'outcomes') as outcome (payload)
 -- Of two, the one that this is not.
 cross join
-    lateral (
-        select
-            case
-                when jsonb_array_length(market.payload -> 'outcomes') = 2
-                    then
-                        market.payload -> 'outcomes'
-                        -> case market.payload -> 'outcomes' -> 0
-                            when outcome.payload then 1
-                            else 0
-                        end
-            end as payload
-    ) as opposite
+    lateral
+    jsonb_array_element(
+        market.payload -> 'outcomes',
+        case
+            when jsonb_array_length(market.payload -> 'outcomes') = 2
+                then
+                    case market.payload -> 'outcomes' -> 0
+                        when outcome.payload then 1
+                        else 0
+                    end
+        end
+    ) as opposite (payload)
