@@ -44,8 +44,14 @@ started_events as (
 
     select events_started.*
     from touched_events
-    inner join events_started
-        on touched_events.event_id = events_started.event_id
+    cross join
+        lateral (
+            select starts.*
+            from events_started as starts
+            where starts.event_id = touched_events.event_id
+            order by starts.starts_at
+            offset 0
+        ) as events_started
 
 ),
 

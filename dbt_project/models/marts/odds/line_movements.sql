@@ -54,8 +54,15 @@ events_with_start as (
         coalesce(events_started.starts_at, events.commences_at) as starts_at
     from touched_events
     inner join events on touched_events.event_id = events.event_id
-    left join events_started
-        on touched_events.event_id = events_started.event_id
+    left join
+        lateral (
+            select starts.*
+            from events_started as starts
+            where starts.event_id = touched_events.event_id
+            order by starts.starts_at
+            offset 0
+        ) as events_started
+        on true
 
 ),
 

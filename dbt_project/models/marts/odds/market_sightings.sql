@@ -84,7 +84,14 @@ sightings_known as (
         kept.last_seen_at,
         kept.quoted_at
     from rewound_events
-    inner join {{ this }} as kept on rewound_events.event_id = kept.event_id
+    cross join
+        lateral (
+            select sightings_of_event.*
+            from {{ this }} as sightings_of_event
+            where sightings_of_event.event_id = rewound_events.event_id
+            order by sightings_of_event.event_id
+            offset 0
+        ) as kept
     {%- endif %}
 
 ),

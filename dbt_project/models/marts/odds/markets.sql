@@ -61,7 +61,8 @@ events as (
 
 ),
 
--- Events whose match was made, corrected or withdrawn since.
+-- Events whose match was made, corrected or withdrawn since: one market of each
+-- tells, for they are written together.
 remapped_events as (
 
     select
@@ -72,22 +73,24 @@ remapped_events as (
         on
             events.event_id = game_id_map.source_id
             and game_id_map.source = 'odds_api'
+    {%- if is_incremental() %}
+    cross join
+        lateral (
+            select one_market.game_id
+            from {{ this }} as one_market
+            where one_market.event_id = events.event_id
+            order by one_market.event_id
+            limit 1
+        ) as kept
     where
-    {% if is_incremental() -%}
-    exists (
-        select 1
-        from {{ this }} as kept
-        where
-            kept.event_id = events.event_id
-            and (kept.game_id is distinct from game_id_map.game_id)
-    )
-    and not exists (
-        select 1
-        from captured_events
-        where captured_events.event_id = events.event_id
-    )
-    {%- else -%}
-        false
+        (kept.game_id is distinct from game_id_map.game_id)
+        and not exists (
+            select 1
+            from captured_events
+            where captured_events.event_id = events.event_id
+        )
+    {%- else %}
+    where false
     {%- endif %}
 
 ),
@@ -190,7 +193,14 @@ markets_before as (
         kept.commences_at,
         kept.first_seen_at
     from rewound_events
-    inner join {{ this }} as kept on rewound_events.event_id = kept.event_id
+    cross join
+        lateral (
+            select markets_of_event.*
+            from {{ this }} as markets_of_event
+            where markets_of_event.event_id = rewound_events.event_id
+            order by markets_of_event.event_id
+            offset 0
+        ) as kept
     {%- else -%}
     select * from latest_quotes
     where false

@@ -117,7 +117,14 @@ states_before as (
         rewound_events.rewound_to,
         states.change_kind
     from rewound_events
-    inner join markets on rewound_events.event_id = markets.event_id
+    cross join
+        lateral (
+            select markets_of_event.*
+            from markets as markets_of_event
+            where markets_of_event.event_id = rewound_events.event_id
+            order by markets_of_event.event_id
+            offset 0
+        ) as markets
     cross join
         lateral (
             select kept.*
