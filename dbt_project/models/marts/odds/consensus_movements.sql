@@ -40,12 +40,6 @@ line_movements as (
 
 ),
 
-closing_lines as (
-
-    select * from {{ ref('closing_lines') }}
-
-),
-
 market_types as (
 
     select * from {{ ref('market_types') }}
@@ -64,21 +58,25 @@ panel_markets as (
         line_movements.*,
         {{ american_to_probability('line_movements.open_price_american') }}
             as open_probability,
-        closing_lines.fair_probability as close_fair_probability,
+        case
+            when line_movements.close_status = 'measured'
+                then line_movements.close_fair_probability
+        end as measured_probability,
         coalesce(bookmakers.owner_family, line_movements.bookmaker_key)
             as owner_family
     from touched_events
-    inner join line_movements
-        on touched_events.event_id = line_movements.event_id
+    cross join
+        lateral (
+            select movements.*
+            from line_movements as movements
+            where movements.event_id = touched_events.event_id
+            order by movements.event_id
+            offset 0
+        ) as line_movements
     inner join market_types
         on line_movements.market_key = market_types.market_key
     left join bookmakers
         on line_movements.bookmaker_key = bookmakers.bookmaker_key
-    left join closing_lines
-        on
-            line_movements.event_id = closing_lines.event_id
-            and line_movements.market_id = closing_lines.market_id
-            and closing_lines.close_status = 'measured'
     where
         market_types.is_featured
         and market_types.is_two_way
@@ -114,17 +112,21 @@ panel_markets_with_fair_price as (
 ),
 
 -- One vote per owner, of its first brand by name.
-family_votes as (
+panel_votes as (
 
-    select distinct on (event_id, market_key, outcome_side, owner_family) *
+    select
+        *,
+        row_number() over (
+            partition by
+                event_id,
+                market_key,
+                outcome_side,
+                owner_family
+            order by
+                opened_at is null,
+                bookmaker_key
+        ) = 1 as is_vote
     from panel_markets_with_fair_price
-    order by
-        event_id,
-        market_key,
-        outcome_side,
-        owner_family,
-        opened_at is null,
-        bookmaker_key
 
 ),
 
@@ -135,42 +137,32 @@ consensus as (
         market_key,
         outcome_side,
         min(outcome_name) as outcome_name,
-        count(opened_at) as family_count,
-        min(opened_at) as opened_at,
-        percentile_disc(0.5) within group (order by open_line_points)
-            as open_line_points,
-        percentile_disc(0.5) within group (order by open_fair_probability)
-            as open_fair_probability,
+        count(opened_at) filter (where is_vote) as family_count,
+        min(opened_at) filter (where is_vote) as opened_at,
+        percentile_disc(0.5) within group (
+            order by case when is_vote then open_line_points end
+        ) as open_line_points,
+        percentile_disc(0.5) within group (
+            order by case when is_vote then open_fair_probability end
+        ) as open_fair_probability,
         percentile_disc(0.5) within group (
             order by
                 case
-                    when close_fair_probability is not null
+                    when is_vote and measured_probability is not null
                         then close_line_points
                 end
         ) as close_line_points,
-        percentile_disc(0.5) within group (order by close_fair_probability)
-            as close_fair_probability,
-        count(close_fair_probability) as close_family_count
-    from family_votes
-    group by
-        event_id,
-        market_key,
-        outcome_side
-
-),
-
-ranges as (
-
-    select
-        event_id,
-        market_key,
-        outcome_side,
+        percentile_disc(0.5) within group (
+            order by case when is_vote then measured_probability end
+        ) as close_fair_probability,
+        count(case when is_vote then measured_probability end)
+            as close_family_count,
         max(high_line_points) as high_line_points,
         min(low_line_points) as low_line_points,
         max(high_price_american) as high_price_american,
         min(low_price_american) as low_price_american,
         sum(move_count)::bigint as move_count
-    from panel_markets
+    from panel_votes
     group by
         event_id,
         market_key,
@@ -214,8 +206,14 @@ prices_in_time as (
         - lag(odds_snapshots.line_points) over market_in_time
             as line_step
     from events_with_start
-    inner join odds_snapshots
-        on events_with_start.event_id = odds_snapshots.event_id
+    cross join
+        lateral (
+            select changes.*
+            from odds_snapshots as changes
+            where changes.event_id = events_with_start.event_id
+            order by changes.event_id
+            offset 0
+        ) as odds_snapshots
     inner join market_types
         on odds_snapshots.market_key = market_types.market_key
     left join bookmakers
@@ -381,21 +379,16 @@ final as (
         consensus.close_fair_probability::numeric(12, 10)
             as close_fair_probability,
         consensus.close_family_count,
-        ranges.high_line_points::numeric(8, 2) as high_line_points,
-        ranges.low_line_points::numeric(8, 2) as low_line_points,
-        ranges.high_price_american,
-        ranges.low_price_american,
-        ranges.move_count,
+        consensus.high_line_points::numeric(8, 2) as high_line_points,
+        consensus.low_line_points::numeric(8, 2) as low_line_points,
+        consensus.high_price_american,
+        consensus.low_price_american,
+        consensus.move_count,
         coalesce(steams.steam_toward_count, 0) as steam_toward_count,
         coalesce(steams.steam_away_count, 0) as steam_away_count,
         steams.last_steam_at,
         steams.steam_family_count
     from consensus
-    inner join ranges
-        on
-            consensus.event_id = ranges.event_id
-            and consensus.market_key = ranges.market_key
-            and consensus.outcome_side = ranges.outcome_side
     left join steams
         on
             consensus.event_id = steams.event_id

@@ -74,8 +74,14 @@ changes_before_start as (
         odds_snapshots.*,
         events_with_start.starts_at
     from events_with_start
-    inner join odds_snapshots
-        on events_with_start.event_id = odds_snapshots.event_id
+    cross join
+        lateral (
+            select changes.*
+            from odds_snapshots as changes
+            where changes.event_id = events_with_start.event_id
+            order by changes.event_id
+            offset 0
+        ) as odds_snapshots
     where
         odds_snapshots.captured_at < events_with_start.starts_at
         + interval '{{ var("close_grace_seconds") }} seconds'
@@ -84,26 +90,19 @@ changes_before_start as (
 
 ),
 
-prices_in_time as (
+changes_in_time as (
 
     select
-        event_id,
-        market_id,
-        captured_at,
-        change_kind,
-        price_american,
-        line_points,
-        row_number() over market_in_time = 1 as is_opener,
-        (
-            line_points is distinct from lag(line_points) over market_in_time
-        )
-        and row_number() over market_in_time > 1 as is_line_move
+        *,
+        change_kind = 'withdrawn' as is_withdrawal,
+        row_number() over prices_in_time = 1 as is_first,
+        lag(line_points) over prices_in_time as previous_line_points
     from changes_before_start
-    where change_kind <> 'withdrawn'
-    window market_in_time as (
+    window prices_in_time as (
         partition by
             event_id,
-            market_id
+            market_id,
+            change_kind = 'withdrawn'
         order by captured_at
     )
 
@@ -114,35 +113,26 @@ movements as (
     select
         event_id,
         market_id,
-        min(captured_at) as opened_at,
-        max(price_american) filter (where is_opener) as open_price_american,
-        max(line_points) filter (where is_opener) as open_line_points,
-        max(captured_at) as last_changed_at,
-        (array_agg(price_american order by captured_at desc))[1]
+        min(captured_at) filter (where not is_withdrawal) as opened_at,
+        max(price_american) filter (where is_first) as open_price_american,
+        max(line_points) filter (where is_first) as open_line_points,
+        max(captured_at) filter (where not is_withdrawal) as last_changed_at,
+        (array_agg(price_american order by is_withdrawal, captured_at desc))[1]
             as last_price_american,
-        (array_agg(line_points order by captured_at desc))[1]
+        (array_agg(line_points order by is_withdrawal, captured_at desc))[1]
             as last_line_points,
         max(price_american) as high_price_american,
         min(price_american) as low_price_american,
         max(line_points) as high_line_points,
         min(line_points) as low_line_points,
         count(*) filter (where change_kind = 'moved') as move_count,
-        count(*) filter (where is_line_move) as line_move_count
-    from prices_in_time
-    group by
-        event_id,
-        market_id
-
-),
-
-withdrawals as (
-
-    select
-        event_id,
-        market_id,
-        count(*) as withdrawal_count
-    from changes_before_start
-    where change_kind = 'withdrawn'
+        count(*) filter (
+            where not is_withdrawal
+            and not is_first
+            and (line_points is distinct from previous_line_points)
+        ) as line_move_count,
+        count(*) filter (where is_withdrawal) as withdrawal_count
+    from changes_in_time
     group by
         event_id,
         market_id
@@ -168,6 +158,7 @@ final as (
         movements.last_line_points::numeric(8, 2) as last_line_points,
         closing_lines.price_american as close_price_american,
         closing_lines.line_points::numeric(8, 2) as close_line_points,
+        closing_lines.fair_probability as close_fair_probability,
         closing_lines.close_status,
         movements.high_price_american,
         movements.low_price_american,
@@ -175,11 +166,13 @@ final as (
         movements.low_line_points::numeric(8, 2) as low_line_points,
         coalesce(movements.move_count, 0) as move_count,
         coalesce(movements.line_move_count, 0) as line_move_count,
-        coalesce(withdrawals.withdrawal_count, 0) as withdrawal_count
+        coalesce(movements.withdrawal_count, 0) as withdrawal_count
     from events_with_start
     inner join markets on events_with_start.event_id = markets.event_id
-    left join movements on markets.market_id = movements.market_id
-    left join withdrawals on markets.market_id = withdrawals.market_id
+    left join movements
+        on
+            markets.event_id = movements.event_id
+            and markets.market_id = movements.market_id
     left join closing_lines
         on
             markets.event_id = closing_lines.event_id
