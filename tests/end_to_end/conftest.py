@@ -6,6 +6,7 @@ from pathlib import Path
 from unittest.mock import patch
 
 import pytest
+from hypothesis import settings
 
 from ops.settings import load_settings
 from ops.tasks import open_pipeline
@@ -13,6 +14,8 @@ from ops.warehouse import Connection
 from simulator import Recorded, Simulator, SimulatorApp, SimulatorClock, serve
 from tests.end_to_end.recordings import RECORDINGS, SEASON_GAMES, SEASON_ODDS
 from tests.end_to_end.warehouses import TOOK, warehouse
+
+settings.register_profile("long", max_examples=300, deadline=None)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
