@@ -96,7 +96,9 @@ quotes_on_board as (
         quotes.market_id,
         quotes.quoted_at desc nulls last,
         quotes.price_american,
-        quotes.line_points
+        quotes.line_points,
+        quotes.commences_at desc,
+        quotes.outcome_name
 
 ),
 

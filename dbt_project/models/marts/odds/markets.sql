@@ -168,7 +168,9 @@ latest_quotes as (
         captured_at desc,
         quoted_at desc nulls last,
         price_american,
-        line_points
+        line_points,
+        commences_at desc,
+        outcome_name
 
 ),
 
@@ -230,7 +232,9 @@ markets_merged as (
         captured_at desc,
         quoted_at desc nulls last,
         price_american,
-        line_points
+        line_points,
+        commences_at desc,
+        outcome_name
 
 ),
 

@@ -80,7 +80,8 @@ quotes_to_replay as (
 
 ),
 
--- Should two responses of one instant disagree, the later quote stands.
+-- Should two responses of one instant disagree, the later quote stands, and of
+-- two that are alike the later start: any order would do, if it is one.
 quotes_by_instant as (
 
     select distinct on (market_id, captured_at) *
@@ -90,7 +91,9 @@ quotes_by_instant as (
         captured_at,
         quoted_at desc nulls last,
         price_american,
-        line_points
+        line_points,
+        commences_at desc,
+        outcome_name
 
 ),
 
