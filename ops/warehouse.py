@@ -177,9 +177,17 @@ def create_database(connection: Connection) -> bool:
 
 
 def drop_database(connection: Connection) -> None:
-    """Drop the connection's database, ending the sessions in it."""
+    """Drop the connection's database, ending the sessions in it.
+
+    Not `with (force)`: that fails for an ordinary role while the server's own vacuum is in the database.
+    """
     with connection.in_database("postgres").session() as session, session.cursor() as cursor:
-        cursor.execute(sql.SQL("drop database if exists {} with (force)").format(sql.Identifier(connection.database)))
+        cursor.execute(
+            "select pg_terminate_backend(pid) from pg_stat_activity "
+            "where datname = %s and backend_type = 'client backend' and pg_has_role(usesysid, 'member')",
+            (connection.database,),
+        )
+        cursor.execute(sql.SQL("drop database if exists {}").format(sql.Identifier(connection.database)))
 
 
 def migrate(connection: Connection, folder: Path = MIGRATIONS) -> list[str]:
