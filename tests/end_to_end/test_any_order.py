@@ -78,13 +78,13 @@ def _harness(
     made.drop()
 
 
-@examples(6)
+@examples(4)
 @given(plan=plans(SIMULATED, MOST_LOADS))
 def test_simulated_payloads_in_any_order_give_what_one_full_build_gives(simulated: Harness, plan: Plan) -> None:
     _assert_same(simulated, plan)
 
 
-@examples(3)
+@examples(2)
 @given(data=st.data())
 def test_recorded_payloads_in_any_order_give_what_one_full_build_gives(
     recorded: tuple[Harness, World], data: st.DataObject
