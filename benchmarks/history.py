@@ -1,0 +1,128 @@
+"""Whether a cycle costs what is new or what is kept: the same board on 0.5, 5 and 50 million kept changes.
+
+    python -m benchmarks.history                     all three; 60 GB of disk and an hour
+    python -m benchmarks.history --sizes 0.5 5       the first two; ten minutes
+
+Three simulated days of an NBA season, a board every quarter of an hour, are landed and built by the real code. They are
+then multiplied further and further into the past (see benchmarks/kept.py): events, games, their versions, markets,
+changes, closes, landed rows, loads and claims, so that keys and widths are those of real history. Only `market_scores`,
+which has a row for each quote of each board and not for each change, is multiplied a tenth as often.
+
+On each size cycles a quarter of an hour apart land and build a board of some 7,000 quotes and the games of it, the
+first to warm up. Shown are the median seconds of each task, landing, tests and all, and the ratio to the smallest size.
+"""
+
+import argparse
+import shutil
+import time
+from dataclasses import replace
+from datetime import UTC, date, datetime, timedelta
+
+import typer
+
+from benchmarks.bench import MEGABYTE, Timings, bytes_of, machine, quiet_settings, value, warehouse
+from benchmarks.feed import CYCLE, QUARTER, Feed, cycle, fill
+from benchmarks.kept import History
+from ops.clock import Clock
+from ops.tasks import Pipeline, deploy
+from simulator import League, LeagueSettings
+
+SEED = LeagueSettings(date(2026, 10, 26), days=5, games_per_day=12, seed=3, lookahead_hours=36, relisted_share=0.0)
+SEED_BEGIN = datetime(2026, 10, 26, 15, tzinfo=UTC)
+SEED_BOARDS = 3 * 96 + 40
+PERIOD = timedelta(days=5)
+
+BOARD = LeagueSettings(
+    date(2026, 11, 5), days=24, games_per_day=15, seed=5, lookahead_hours=200, postponed_share=0.0, relisted_share=0.0
+)
+EVENING = datetime(2026, 11, 12, 22, tzinfo=UTC)
+"""Some 7,000 quotes: all games of the nine days from here on, at 11 books."""
+
+WARM_UP, COUNTED = 1, 5
+
+KEPT = {
+    "changes": "marts.odds_snapshots",
+    "markets": "marts.markets",
+    "scores": "marts.market_scores",
+    "events": "marts.event_versions where superseded_at is null",
+    "boards": "staging_odds_api.responses where endpoint = 'odds'",
+    "loads": "staging_odds_api._dlt_loads",
+}
+
+
+def _kept(pipeline: Pipeline) -> str:
+    counts = {what: value(pipeline, f"select count(*) from {where}") for what, where in KEPT.items()}
+    size = bytes_of(pipeline, "marts.odds_snapshots")
+    whole = value(pipeline, "select pg_database_size(current_database())")
+    return (
+        ", ".join(f"{count:,} {what}" for what, count in counts.items())
+        + f"; odds_snapshots with its indexes {size / counts['changes']:.0f} bytes a change"
+        + f"; the database {whole / MEGABYTE:,.0f} MB"
+    )
+
+
+def _check_room(pipeline: Pipeline, times: float) -> None:
+    """Leave before the disk is full, not after.
+
+    Raises:
+        SystemExit: so many times of what is there are more than is free.
+    """
+    needed = times * value(pipeline, "select pg_database_size(current_database())")
+    free = shutil.disk_usage(".").free
+    if needed > 0.9 * free:
+        raise SystemExit(
+            f"that takes about {needed / 1e9:.0f} GB and {free / 1e9:.0f} GB are free: give smaller --sizes"
+        )
+
+
+def main() -> None:
+    """Run the benchmark and print its table."""
+    options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    options.add_argument(
+        "--sizes", type=float, nargs="+", default=[0.5, 5, 50], help="millions of kept changes, rising"
+    )
+    options.add_argument("--cycles", type=int, default=COUNTED, help="counted cycles on each size")
+    chosen = options.parse_args()
+    settings = quiet_settings()
+    typer.echo(machine())
+    measured: dict[float, Timings] = {}
+    with warehouse(settings, "linekeeper_benchmark_history") as opened:
+        pipeline = replace(opened, clock=Clock(SEED_BEGIN))
+        deploy(pipeline)
+        began = time.perf_counter()
+        fill(pipeline, Feed(League(SEED)), SEED_BEGIN, SEED_BOARDS)
+        changes = value(pipeline, "select count(*) from marts.odds_snapshots")
+        typer.echo(f"{SEED_BOARDS} boards, {changes:,} changes, in {time.perf_counter() - began:.0f} s")
+        history = History(pipeline.connection, PERIOD, {"market_scores": 10})
+        history.remember()
+        feed, instant = Feed(League(BOARD)), EVENING
+        for size in chosen.sizes:
+            began = time.perf_counter()
+            copies = round(size * 1e6 / changes)
+            _check_room(pipeline, (copies - history.copies) / (history.copies + 1))
+            history.grow(copies)
+            typer.echo(f"\n{size:g} million, in {time.perf_counter() - began:.0f} s: {_kept(pipeline)}")
+            typer.echo(f"a board of {feed.quote_count(instant):,} quotes")
+            timings = measured[size] = Timings()
+            for number in range(WARM_UP + chosen.cycles):
+                seconds = cycle(pipeline, feed, instant)
+                instant += QUARTER
+                if number >= WARM_UP:
+                    for name, taken in seconds.items():
+                        timings.seconds.setdefault(name, []).append(taken)
+            typer.echo(f"a cycle takes {timings.total():.2f} s")
+    _show(measured, chosen.cycles)
+
+
+def _show(measured: dict[float, Timings], cycles: int) -> None:
+    sizes = [f"{size:g} M" for size in measured]
+    head = "".join(f"{size:>9}" for size in (*sizes, *sizes[1:]))
+    typer.echo(f"\n{'':18}{head}   median seconds of {cycles} cycles, and times those of {sizes[0]}")
+    for name in [task.name for task in CYCLE] + ["cycle"]:
+        taken = [timings.total() if name == "cycle" else timings.median(name) for timings in measured.values()]
+        ratios = [each / taken[0] for each in taken[1:]]
+        typer.echo(f"{name:18}" + "".join(f"{each:9.2f}" for each in (*taken, *ratios)))
+
+
+if __name__ == "__main__":
+    main()
