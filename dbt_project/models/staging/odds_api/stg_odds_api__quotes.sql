@@ -105,8 +105,7 @@ cross join
         offset 0
     ) as market
 cross join
-    lateral jsonb_array_elements(market.outcomes)
-    with ordinality as outcome (payload, place)
+    lateral jsonb_array_elements(market.outcomes) as outcome (payload)
 cross join
     lateral (
         select
@@ -141,7 +140,11 @@ cross join
                 market.outcomes,
                 case
                     when market.outcome_count = 2
-                        then (2 - outcome.place)::integer
+                        then
+                            case market.outcomes -> 0
+                                when outcome.payload then 1
+                                else 0
+                            end
                 end
             ) as other (payload)
         order by landed_events.event_id
