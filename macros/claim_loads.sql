@@ -1,4 +1,4 @@
-{% macro claim_loads(source_schemas, taken_in_by=none) %}
+{% macro claim_loads(source_schemas, taken_in_by={}) %}
     {%- if not is_incremental() %}
     delete from ops.model_loads
     where model_name = '{{ this.identifier }}';
@@ -12,18 +12,19 @@
         loads.load_id,
         loads.landed_number
     from {{ source_schema }}._dlt_loads as loads
+    cross join
+        lateral (
+            select
+                coalesce(max(latest.landed_number) - 1000, 0) as landed_number
+            from ops.model_loads as latest
+            where
+                latest.model_name = '{{ this.identifier }}'
+                and latest.source_schema = '{{ source_schema }}'
+            offset 0
+        ) as margin
     where
         loads.status = 0
-        and loads.landed_number > coalesce(
-            (
-                select max(latest.landed_number)
-                from ops.model_loads as latest
-                where
-                    latest.model_name = '{{ this.identifier }}'
-                    and latest.source_schema = '{{ source_schema }}'
-            ) - 1000,
-            0
-        )
+        and loads.landed_number > margin.landed_number
         and not exists (
             select
             from ops.model_loads as claimed
@@ -31,18 +32,20 @@
                 claimed.model_name = '{{ this.identifier }}'
                 and claimed.source_schema = '{{ source_schema }}'
                 and claimed.load_id = loads.load_id
+            offset 0
         )
-    {%- if taken_in_by %}
+    {%- for model_name in taken_in_by.get(source_schema, []) %}
         and exists (
             select
             from ops.model_loads as taken_in
             where
-                taken_in.model_name = '{{ taken_in_by }}'
+                taken_in.model_name = '{{ model_name }}'
                 and taken_in.source_schema = '{{ source_schema }}'
                 and taken_in.load_id = loads.load_id
                 and taken_in.is_done
+            offset 0
         )
-    {%- endif %}
+    {%- endfor %}
     {%- if not loop.last %}
     union all
     {%- endif %}

@@ -5,14 +5,18 @@
     {%- set additive -%}
         ({{ implied }} - ({{ implied }} + {{ opposite }} - 1) / 2)
     {%- endset -%}
-    {%- set odds -%}
-        sqrt({{ implied }} / (1 - {{ implied }}))
-    {%- endset -%}
-    {%- set opposite_odds -%}
-        sqrt({{ opposite }} / (1 - {{ opposite }}))
-    {%- endset -%}
+    {#- a / (a + b) of two square roots is 1 / (1 + b / a): one root, not four. -#}
     {%- set odds_ratio -%}
-        ({{ odds }} / ({{ odds }} + {{ opposite_odds }}))
+        (
+            1
+            / (
+                1
+                + sqrt(
+                    {{ opposite }} * (1 - {{ implied }})
+                    / ({{ implied }} * (1 - {{ opposite }}))
+                )
+            )
+        )
     {%- endset -%}
     round(
         greatest({{ multiplicative }}, {{ additive }}, {{ odds_ratio }})

@@ -1,12 +1,11 @@
 {{ config(
     materialized='incremental',
     incremental_strategy='upsert',
-    unique_key=['event_id', 'market_id', 'scored_at'],
+    unique_key=['event_id', 'scored_at', 'market_id'],
     on_schema_change='append_new_columns',
     tags=['scoring'],
     pre_hook=["{{ claim_loads(['staging_odds_api']) }}"],
     post_hook=["{{ release_loads() }}"],
-    indexes=[{'columns': ['event_id', 'scored_at']}],
 ) }}
 
 with claimed_loads as (
@@ -28,7 +27,7 @@ odds as (
 
 quotes as (
 
-    select * from {{ ref('int_quotes_normalised') }}
+    select * from {{ ref('int_quotes_landed') }}
 
 ),
 
@@ -55,9 +54,11 @@ claimed_boards as (
 -- price, no later start, no match made afterwards.
 quotes_on_board as (
 
-    select distinct on (quotes.event_id, quotes.captured_at, quotes.market_id)
-        quotes.event_id,
-        quotes.captured_at as scored_at,
+    select distinct on (
+        claimed_boards.event_id, claimed_boards.captured_at, quotes.market_id
+    )
+        claimed_boards.event_id,
+        claimed_boards.captured_at as scored_at,
         quotes.market_id,
         quotes.sport_key,
         quotes.bookmaker_key,
@@ -82,17 +83,23 @@ quotes_on_board as (
             else quotes.line_points
         end::numeric(8, 2) as market_line
     from claimed_boards
-    inner join quotes
-        on
-            claimed_boards.event_id = quotes.event_id
-            and claimed_boards.captured_at = quotes.captured_at
+    cross join
+        lateral (
+            select quotes_of_board.*
+            from quotes as quotes_of_board
+            where
+                quotes_of_board.event_id = claimed_boards.event_id
+                and quotes_of_board.captured_at = claimed_boards.captured_at
+            order by quotes_of_board.captured_at
+            offset 0
+        ) as quotes
     where
         quotes.rejection_reason is null
         and not quotes.is_in_play
         and not quotes.is_lay
     order by
-        quotes.event_id,
-        quotes.captured_at,
+        claimed_boards.event_id,
+        claimed_boards.captured_at,
         quotes.market_id,
         quotes.quoted_at desc nulls last,
         quotes.price_american,
@@ -108,24 +115,6 @@ quotes_with_prices as (
         quotes_on_board.*,
         coalesce(bookmakers.owner_family, quotes_on_board.bookmaker_key)
             as owner_family,
-        -- The two sides of a market at one bookmaker.
-        {{ surrogate_key([
-            'quotes_on_board.event_id',
-            'quotes_on_board.scored_at',
-            'quotes_on_board.bookmaker_key',
-            'quotes_on_board.market_key',
-            'quotes_on_board.description',
-            'quotes_on_board.market_line',
-        ]) }} as pair_id,
-        -- One side at all bookmakers that speak of the same line.
-        {{ surrogate_key([
-            'quotes_on_board.event_id',
-            'quotes_on_board.scored_at',
-            'quotes_on_board.market_key',
-            'quotes_on_board.outcome_side',
-            'quotes_on_board.description',
-            'quotes_on_board.market_line',
-        ]) }} as panel_id,
         {{ american_to_decimal('quotes_on_board.price_american') }}
             as price_decimal,
         {{ american_to_probability('quotes_on_board.price_american') }}
@@ -136,6 +125,8 @@ quotes_with_prices as (
 
 ),
 
+-- Every window begins with the board: its quotes come together, and a few dozen
+-- are sorted at a time, however many boards are scored at once.
 quotes_with_booksum as (
 
     select
@@ -146,7 +137,13 @@ quotes_with_booksum as (
             as opposite_probability
     from quotes_with_prices
     window both_sides as (
-        partition by pair_id
+        partition by
+            event_id,
+            scored_at,
+            market_key,
+            description,
+            market_line,
+            bookmaker_key
     )
 
 ),
@@ -193,7 +190,12 @@ quotes_with_family_vote as (
         is_vote
         and row_number() over (
             partition by
-                panel_id,
+                event_id,
+                scored_at,
+                market_key,
+                description,
+                market_line,
+                outcome_side,
                 owner_family,
                 is_vote
             order by bookmaker_key
@@ -201,7 +203,12 @@ quotes_with_family_vote as (
     from quotes_with_fair_price
     window one_family as (
         partition by
-            panel_id,
+            event_id,
+            scored_at,
+            market_key,
+            description,
+            market_line,
+            outcome_side,
             owner_family
     )
 
@@ -227,7 +234,13 @@ quotes_with_panel as (
         end as vote_number
     from quotes_with_family_vote
     window whole_panel as (
-        partition by panel_id
+        partition by
+            event_id,
+            scored_at,
+            market_key,
+            description,
+            market_line,
+            outcome_side
         order by
             family_vote,
             owner_family

@@ -4,7 +4,15 @@
     unique_key='pick_id',
     on_schema_change='append_new_columns',
     tags=['grading'],
-    pre_hook=["{{ claim_loads(['staging_odds_api', 'staging_balldontlie']) }}"],
+    pre_hook=[
+        "{{ claim_loads(
+            ['staging_odds_api', 'staging_balldontlie'],
+            taken_in_by={
+                'staging_odds_api': ['closing_lines', 'picks'],
+                'staging_balldontlie': ['closing_lines'],
+            },
+        ) }}",
+    ],
     post_hook=["{{ release_loads() }}"],
 ) }}
 

@@ -4,7 +4,12 @@
     unique_key='pick_id',
     on_schema_change='append_new_columns',
     tags=['scoring'],
-    pre_hook=["{{ claim_loads(['staging_odds_api']) }}"],
+    pre_hook=[
+        "{{ claim_loads(
+            ['staging_odds_api'],
+            taken_in_by={'staging_odds_api': ['market_scores']},
+        ) }}",
+    ],
     post_hook=["{{ release_loads() }}"],
     indexes=[{'columns': ['event_id']}, {'columns': ['market_id']}],
 ) }}

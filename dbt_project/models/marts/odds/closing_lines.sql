@@ -5,7 +5,13 @@
     on_schema_change='append_new_columns',
     tags=['snapshot'],
     pre_hook=[
-        "{{ claim_loads(['staging_odds_api', 'staging_balldontlie']) }}",
+        "{{ claim_loads(
+            ['staging_odds_api', 'staging_balldontlie'],
+            taken_in_by={
+                'staging_odds_api': ['markets', 'event_versions'],
+                'staging_balldontlie': ['game_versions'],
+            },
+        ) }}",
         "{{ forget_unstarted(
             ref('int_closes_touched'), ref('int_events_started')
         ) }}",
@@ -36,7 +42,7 @@ markets as (
 
 quotes as (
 
-    select * from {{ ref('int_quotes_normalised') }}
+    select * from {{ ref('int_quotes_landed') }}
 
 ),
 

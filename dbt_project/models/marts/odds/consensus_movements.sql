@@ -4,7 +4,15 @@
     unique_key=['event_id', 'market_key', 'outcome_side'],
     on_schema_change='append_new_columns',
     tags=['grading'],
-    pre_hook=["{{ claim_loads(['staging_odds_api', 'staging_balldontlie']) }}"],
+    pre_hook=[
+        "{{ claim_loads(
+            ['staging_odds_api', 'staging_balldontlie'],
+            taken_in_by={
+                'staging_odds_api': ['line_movements'],
+                'staging_balldontlie': ['line_movements'],
+            },
+        ) }}",
+    ],
     post_hook=["{{ release_loads() }}"],
 ) }}
 

@@ -21,7 +21,7 @@ with rewound_events as (
 
 quotes as (
 
-    select * from {{ ref('int_quotes_normalised') }}
+    select * from {{ ref('int_quotes_landed') }}
 
 ),
 

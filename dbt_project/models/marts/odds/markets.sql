@@ -21,7 +21,7 @@ with captured_events as (
 
 quotes as (
 
-    select * from {{ ref('int_quotes_normalised') }}
+    select * from {{ ref('int_quotes_landed') }}
 
 ),
 

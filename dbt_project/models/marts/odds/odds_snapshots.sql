@@ -4,7 +4,10 @@
     on_schema_change='append_new_columns',
     tags=['snapshot'],
     pre_hook=[
-        "{{ claim_loads(['staging_odds_api'], taken_in_by='markets') }}",
+        "{{ claim_loads(
+            ['staging_odds_api'],
+            taken_in_by={'staging_odds_api': ['markets']},
+        ) }}",
         "{{ rewind(ref('int_markets_rewound'), 'event_id') }}",
     ],
     post_hook=["{{ release_loads() }}"],
@@ -43,7 +46,7 @@ markets as (
 -- by index: it takes the few loads for few rows, and would read all of them.
 quotes as not materialized (
 
-    select * from {{ ref('int_quotes_normalised') }}
+    select * from {{ ref('int_quotes_landed') }}
 
 ),
 

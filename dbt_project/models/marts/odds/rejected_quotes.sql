@@ -19,55 +19,159 @@ with claimed_loads as (
 
 ),
 
-odds as (
+loads_taken_in as (
 
-    select * from {{ ref('stg_odds_api__odds') }}
-
-),
-
-quotes as (
-
-    select * from {{ ref('int_quotes_normalised') }}
-
-),
-
-touched_events as (
-
-    select odds.event_id
-    from claimed_loads
-    inner join odds on claimed_loads.load_id = odds.load_id
-    group by odds.event_id
+    select load_id
+    from {{ source('ops', 'model_loads') }}
+    where
+        model_name = 'rejected_quotes'
+        and source_schema = 'staging_odds_api'
+        and is_done
 
 ),
 
--- Counted anew over all that was landed for the event, so that a payload which
--- arrives twice counts once and any order of arrival gives the same row.
-rejections as (
+-- Not materialized: read twice, it would take all payloads apart.
+quotes as not materialized (
 
     select
+        *,
         {{ surrogate_key([
-            'quotes.event_id',
-            'quotes.bookmaker_key',
-            'quotes.market_key',
-            'quotes.outcome_name',
-            'quotes.description',
-            'quotes.line_points',
-            'quotes.rejection_reason',
-        ]) }} as rejected_quote_id,
-        quotes.event_id,
-        quotes.sport_key,
-        quotes.bookmaker_key,
-        quotes.market_key,
-        quotes.outcome_name,
-        quotes.description,
-        quotes.line_points,
-        quotes.price_quoted,
-        quotes.rejection_reason,
+            'event_id',
+            'bookmaker_key',
+            'market_key',
+            'outcome_name',
+            'description',
+            'line_points',
+            'rejection_reason',
+        ]) }} as rejected_quote_id
+    from {{ ref('int_quotes_landed') }}
+
+),
+
+-- Twice in one capture is once: a response may have landed twice.
+rejections_claimed as materialized (
+
+    select distinct on (
+        quotes.rejected_quote_id, quotes.captured_at, quotes.outcome
+    )
+        quotes.*
+    from claimed_loads
+    cross join
+        lateral (
+            select quotes_of_load.*
+            from quotes as quotes_of_load
+            where
+                quotes_of_load.load_id = claimed_loads.load_id
+                and quotes_of_load.rejection_reason is not null
+            order by quotes_of_load.captured_at
+            offset 0
+        ) as quotes
+    order by
+        quotes.rejected_quote_id,
         quotes.captured_at,
         quotes.outcome
-    from touched_events
-    inner join quotes on touched_events.event_id = quotes.event_id
-    where quotes.rejection_reason is not null
+
+),
+
+captures_claimed as (
+
+    select
+        event_id,
+        captured_at
+    from rejections_claimed
+    group by
+        event_id,
+        captured_at
+
+),
+
+rejections_counted as (
+
+    select
+        quotes.rejected_quote_id,
+        quotes.captured_at,
+        quotes.outcome
+    from captures_claimed
+    cross join
+        lateral (
+            select quotes_of_capture.*
+            from quotes as quotes_of_capture
+            where
+                quotes_of_capture.event_id = captures_claimed.event_id
+                and quotes_of_capture.captured_at
+                = captures_claimed.captured_at
+                and quotes_of_capture.rejection_reason is not null
+            order by quotes_of_capture.captured_at
+            offset 0
+        ) as quotes
+    inner join loads_taken_in on quotes.load_id = loads_taken_in.load_id
+
+),
+
+rejections_new as (
+
+    select
+        rejections_claimed.rejected_quote_id,
+        rejections_claimed.event_id,
+        rejections_claimed.sport_key,
+        rejections_claimed.bookmaker_key,
+        rejections_claimed.market_key,
+        rejections_claimed.outcome_name,
+        rejections_claimed.description,
+        rejections_claimed.line_points,
+        rejections_claimed.price_quoted,
+        rejections_claimed.rejection_reason as reason,
+        rejections_claimed.captured_at as first_captured_at,
+        rejections_claimed.captured_at as last_captured_at,
+        1 as quote_count
+    from rejections_claimed
+    left join rejections_counted
+        on
+            rejections_claimed.rejected_quote_id
+            = rejections_counted.rejected_quote_id
+            and rejections_claimed.captured_at
+            = rejections_counted.captured_at
+            and rejections_claimed.outcome = rejections_counted.outcome
+    where rejections_counted.rejected_quote_id is null
+
+),
+
+rejections_known as (
+
+    select * from rejections_new
+
+    {%- if is_incremental() %}
+
+    union all
+
+    select
+        kept.rejected_quote_id,
+        kept.event_id,
+        kept.sport_key,
+        kept.bookmaker_key,
+        kept.market_key,
+        kept.outcome_name,
+        kept.description,
+        kept.line_points,
+        kept.price_quoted::numeric as price_quoted,
+        kept.reason,
+        kept.first_captured_at,
+        kept.last_captured_at,
+        kept.quote_count
+    from (
+        select rejected_quote_id
+        from rejections_new
+        group by rejected_quote_id
+    ) as touched
+    cross join
+        lateral (
+            select one_row.*
+            from {{ this }} as one_row
+            where one_row.rejected_quote_id = touched.rejected_quote_id
+            order by one_row.rejected_quote_id
+            offset 0
+        ) as kept
+    {%- endif %}
 
 ),
 
@@ -83,11 +187,11 @@ final as (
         description,
         line_points::numeric(12, 4) as line_points,
         min(price_quoted)::text as price_quoted,
-        rejection_reason as reason,
-        min(captured_at) as first_captured_at,
-        max(captured_at) as last_captured_at,
-        count(distinct row(captured_at, outcome)) as quote_count
-    from rejections
+        reason,
+        min(first_captured_at) as first_captured_at,
+        max(last_captured_at) as last_captured_at,
+        sum(quote_count)::bigint as quote_count
+    from rejections_known
     group by
         rejected_quote_id,
         event_id,
@@ -96,8 +200,8 @@ final as (
         market_key,
         outcome_name,
         description,
-        line_points,
-        rejection_reason
+        line_points::numeric(12, 4),
+        reason
 
 )
 
