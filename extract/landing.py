@@ -1,10 +1,10 @@
 """The one place that names a dlt destination and a dataset.
 
-``land`` runs one extraction as one dlt load package: its rows become visible together,
-when ``_dlt_loads`` says status 0. The landing tables are made by the migrations; dlt
-finds them and only adds rows. That is why dlt gets no type hints here: ``COPY`` writes
-JSON text into a ``jsonb`` column by itself, and hints that differ from the Arrow schema
-would be warned about for every table.
+``land`` runs one extraction as one dlt load package, and that is one transaction: its
+rows become visible together, and with them the row of ``_dlt_loads``. The landing tables
+are made by the migrations; dlt finds them and only adds rows. That is why dlt gets no type
+hints here: ``COPY`` writes JSON text into a ``jsonb`` column by itself, and hints that
+differ from the Arrow schema would be warned about for every table.
 
 Each run gets a working directory of its own: a package left behind by a failed run
 would otherwise be loaded by the next one *in place of* what it extracts.
@@ -27,6 +27,7 @@ import structlog
 from dlt.common.pipeline import LoadInfo
 from psycopg2 import sql
 
+from extract.destination import OneTransaction
 from extract.extraction import Extraction
 from extract.records import ExtractError, LandingError, TierLimit
 
@@ -67,7 +68,7 @@ class Landing:
 
 
 def land(dsn: str, extraction: Extraction) -> Landing:
-    """Run an extraction and load its rows, all of them or, visibly, none.
+    """Run an extraction and load its rows, all of them or none.
 
     Args:
         dsn: ``postgresql://user:password@host:port/database``; dlt wants a host and a
@@ -90,7 +91,7 @@ def land(dsn: str, extraction: Extraction) -> Landing:
             pipeline = dlt.pipeline(
                 pipeline_name=source,
                 pipelines_dir=directory,
-                destination=dlt.destinations.postgres(dsn, create_indexes=False),
+                destination=OneTransaction(dsn),
                 dataset_name=dataset,
             )
             info = pipeline.run(extraction.source)
@@ -210,8 +211,6 @@ def _configure() -> None:
     dlt.config["normalize.parquet_normalizer.add_dlt_load_id"] = True
     dlt.config["normalize.parquet_normalizer.add_dlt_id"] = True
     dlt.config["extract.next_item_mode"] = "fifo"
-    # Times that a table is copied again: what PostgreSQL refuses, it refuses every time.
-    dlt.config["load.raise_on_max_retries"] = 2
     # The files live for a second on this machine; packing them took 8 % of a landing.
     dlt.config["normalize.data_writer.disable_compression"] = True
 

@@ -1,0 +1,2 @@
+-- Nothing that is missed went; there is nothing to put back.
+select 1;
