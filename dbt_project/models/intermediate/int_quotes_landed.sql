@@ -29,34 +29,34 @@ from {{ ref('int_quotes_unpacked') }}
 union all
 
 select
-    event_id,
-    sport_key,
-    feed_id,
-    captured_at,
-    load_id,
-    commences_at,
-    bookmaker_key,
-    market_key,
-    market_id,
-    is_two_way,
-    is_gradable,
-    is_lay,
-    is_in_play,
-    outcome_side,
-    outcome_name,
-    description,
-    line_points,
-    price_quoted,
-    price_american,
-    quoted_at,
-    rejection_reason,
-    outcome
-from {{ ref('int_quotes_normalised') }}
+    normalised.event_id,
+    normalised.sport_key,
+    normalised.feed_id,
+    normalised.captured_at,
+    normalised.load_id,
+    normalised.commences_at,
+    normalised.bookmaker_key,
+    normalised.market_key,
+    normalised.market_id,
+    normalised.is_two_way,
+    normalised.is_gradable,
+    normalised.is_lay,
+    normalised.is_in_play,
+    normalised.outcome_side,
+    normalised.outcome_name,
+    normalised.description,
+    normalised.line_points,
+    normalised.price_quoted,
+    normalised.price_american,
+    normalised.quoted_at,
+    normalised.rejection_reason,
+    normalised.outcome
+from {{ ref('int_quotes_normalised') }} as normalised
 where
-    load_id <> all(
+    normalised.load_id <> all(
         array(
-            select load_id
-            from {{ ref('int_quotes_unpacked') }}
-            group by load_id
+            select unpacked.load_id
+            from {{ ref('int_quotes_unpacked') }} as unpacked
+            group by unpacked.load_id
         )
     )

@@ -48,13 +48,9 @@ quotes as not materialized (
 
 ),
 
--- Twice in one capture is once: a response may have landed twice.
-rejections_claimed as materialized (
+quotes_claimed as (
 
-    select distinct on (
-        quotes.rejected_quote_id, quotes.captured_at, quotes.outcome
-    )
-        quotes.*
+    select quotes.*
     from claimed_loads
     cross join
         lateral (
@@ -66,10 +62,18 @@ rejections_claimed as materialized (
             order by quotes_of_load.captured_at
             offset 0
         ) as quotes
+
+),
+
+-- Twice in one capture is once: a response may have landed twice.
+rejections_claimed as materialized (
+
+    select distinct on (rejected_quote_id, captured_at, outcome) *
+    from quotes_claimed
     order by
-        quotes.rejected_quote_id,
-        quotes.captured_at,
-        quotes.outcome
+        rejected_quote_id,
+        captured_at,
+        outcome
 
 ),
 

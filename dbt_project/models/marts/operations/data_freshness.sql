@@ -4,21 +4,9 @@ with odds_responses as (
 
 ),
 
-odds_loads as (
-
-    select * from {{ source('odds_api', '_dlt_loads') }}
-
-),
-
 balldontlie_responses as (
 
     select * from {{ source('balldontlie', 'responses') }}
-
-),
-
-balldontlie_loads as (
-
-    select * from {{ source('balldontlie', '_dlt_loads') }}
 
 ),
 
@@ -75,8 +63,6 @@ responses as (
         odds_responses.captured_at,
         odds_responses.element_count
     from odds_responses
-    inner join odds_loads on odds_responses._dlt_load_id = odds_loads.load_id
-    where odds_loads.status = 0
 
     union all
 
@@ -85,9 +71,6 @@ responses as (
         balldontlie_responses.captured_at,
         balldontlie_responses.element_count
     from balldontlie_responses
-    inner join balldontlie_loads
-        on balldontlie_responses._dlt_load_id = balldontlie_loads.load_id
-    where balldontlie_loads.status = 0
 
 ),
 

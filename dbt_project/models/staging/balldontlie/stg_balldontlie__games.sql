@@ -156,7 +156,4 @@ from (
             end
         ) as starts_at
     from {{ source('balldontlie', 'games') }} as source
-    inner join {{ source('balldontlie', '_dlt_loads') }} as loads
-        on source._dlt_load_id = loads.load_id
-    where loads.status = 0
 ) as parsed

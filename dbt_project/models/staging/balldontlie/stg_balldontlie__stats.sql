@@ -34,10 +34,3 @@ select
     -- load
     source._dlt_load_id as load_id
 from {{ source('balldontlie', 'stats') }} as source
--- Looked up row by row: a join is planned as a read of all loads there are.
-where
-    (
-        select loads.status
-        from {{ source('balldontlie', '_dlt_loads') }} as loads
-        where loads.load_id = source._dlt_load_id
-    ) = 0
