@@ -27,6 +27,7 @@ NOT_HISTORY = frozenset(
         "track_record",
         "unmatched_events",
         "unknown_team_names",
+        "int_quotes_unpacked",
         "_dlt_version",
         "_dlt_pipeline_state",
     }

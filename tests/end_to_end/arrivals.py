@@ -29,6 +29,9 @@ from tests.end_to_end.warehouses import OPERATIONS
 TAGS = ("ingest", "snapshot", "scoring", "results", "grading")
 """What the tasks build, in the order in which a cycle runs them."""
 
+CACHES = frozenset({"int_quotes_unpacked"})
+"""Tables that hold again, for a while, what stands elsewhere: what is in them depends on the last runs."""
+
 TASKS_RUN = (
     TAGS,
     ("ingest",),
@@ -215,7 +218,7 @@ class Harness:
                 "select nspname, relname from pg_class inner join pg_namespace on relnamespace = pg_namespace.oid "
                 "where nspname in ('marts', 'intermediate') and relkind = 'r' order by relname"
             )
-            tables = [(schema, table) for schema, table in cursor.fetchall() if table not in OPERATIONS]
+            tables = [(schema, table) for schema, table in cursor.fetchall() if table not in OPERATIONS | CACHES]
             content = {}
             for schema, table in tables:
                 query = sql.SQL("select to_jsonb(kept)::text from {} as kept")

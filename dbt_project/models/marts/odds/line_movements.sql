@@ -147,6 +147,22 @@ movements as (
 
 ),
 
+-- By event, with an offset: a join is planned as a read of all closes kept.
+closes as (
+
+    select closes_of_event.*
+    from events_with_start
+    cross join
+        lateral (
+            select closing_lines.*
+            from closing_lines
+            where closing_lines.event_id = events_with_start.event_id
+            order by closing_lines.market_id
+            offset 0
+        ) as closes_of_event
+
+),
+
 final as (
 
     select
@@ -164,10 +180,10 @@ final as (
         movements.last_changed_at,
         movements.last_price_american,
         movements.last_line_points::numeric(8, 2) as last_line_points,
-        closing_lines.price_american as close_price_american,
-        closing_lines.line_points::numeric(8, 2) as close_line_points,
-        closing_lines.fair_probability as close_fair_probability,
-        closing_lines.close_status,
+        closes.price_american as close_price_american,
+        closes.line_points::numeric(8, 2) as close_line_points,
+        closes.fair_probability as close_fair_probability,
+        closes.close_status,
         movements.high_price_american,
         movements.low_price_american,
         movements.high_line_points::numeric(8, 2) as high_line_points,
@@ -181,10 +197,10 @@ final as (
         on
             markets.event_id = movements.event_id
             and markets.market_id = movements.market_id
-    left join closing_lines
+    left join closes
         on
-            markets.event_id = closing_lines.event_id
-            and markets.market_id = closing_lines.market_id
+            markets.event_id = closes.event_id
+            and markets.market_id = closes.market_id
 
 )
 
