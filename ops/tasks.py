@@ -44,9 +44,6 @@ STATS_GAMES_PER_RUN = 200
 PLAYERS_MIN_RATE = 30
 """Below this many requests a minute the 5,000 players, 50 pages, would hold everything else up."""
 
-MANY_ROWS = 5_000
-"""Rows written at once after which PostgreSQL's statistics are out of date; a cycle writes a few hundred."""
-
 REAL_HOSTS = ("the-odds-api.com", "balldontlie.io")
 
 logger = structlog.get_logger(__name__)
@@ -432,14 +429,12 @@ def run_task(pipeline: Pipeline, task: Task) -> Outcome:
         ) as run:
             extracted = task.extract(pipeline) if task.extract else Extracted()
             run.row_count = extracted.row_count
-            if extracted.row_count >= MANY_ROWS:
-                pipeline.ledger.analyze()
             if extracted.has_answer:
+                pipeline.ledger.analyze()
                 built = pipeline.project.build(task.builds, pipeline.clock.now(), on_node=pipeline.on_node)
                 is_built = True
                 run.row_count += built.row_count
-                if built.row_count >= MANY_ROWS:
-                    pipeline.ledger.analyze()
+                pipeline.ledger.analyze()
                 dead_letters.collect(pipeline.ledger)
             failures = list(extracted.failures)
             if task.builds == "ingest":

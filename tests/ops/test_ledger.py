@@ -241,3 +241,26 @@ def test_the_errors_of_a_group_are_told_once_each_and_not_without_end() -> None:
     assert describe(ExceptionGroup("", errors)) == "a is down; cut off"
     many = [UnreachableHost(f"{letter} is down") for letter in "abcde"]
     assert describe(ExceptionGroup("", many)) == "a is down; b is down; c is down; and 2 more"
+
+
+def test_only_tables_that_are_not_what_they_were_are_analyzed(ledger: Ledger, warehouse: Connection) -> None:
+    """1,000 rows are new to an empty table, and 5 % of one with 20,000."""
+
+    def grow(table: str, count: int) -> None:
+        # PostgreSQL counts what a session changed when the session ends, at the latest.
+        with warehouse.session() as session, session.cursor() as cursor:
+            cursor.execute(f"create table if not exists public.{table} (number integer)")
+            cursor.execute(f"insert into public.{table} select generate_series(1, {count})")
+
+    grow("long", 20_000)
+    ledger.analyze()
+    grow("long", 1_000)
+    grow("short", 1_000)
+    grow("few", 499)
+    ledger.analyze()
+    known = "select relname, reltuples from pg_class where relnamespace = 'public'::regnamespace and relkind = 'r'"
+    assert {name: int(rows) for name, rows in ledger.query(known) if name in ("long", "short", "few")} == {
+        "long": 20_000,
+        "short": 1_000,
+        "few": -1,
+    }
