@@ -51,7 +51,7 @@ from extract.odds_api import parse_time, snapshot_params
 from extract.payloads import Response, digest, parse_json
 from extract.records import DeadLetter, ExtractError, Ledger, UnreadableFile
 
-FILES_PER_LOAD = 200
+FILES_PER_LOAD = 500
 _BYTES_PER_LOAD = 64 * 2**20
 _LARGEST_FILE = 256 * 2**20
 
@@ -120,7 +120,7 @@ def recorded(
     is_landed: Callable[[str, str, datetime | None], bool],
     ledger: Ledger,
 ) -> Iterator[Extraction]:
-    """Read files, folders and archives in order of name, 200 responses a load.
+    """Read files, folders and archives in order of name, 500 responses a load.
 
     A file that cannot be read or recognised is a dead letter and a failure of its
     extraction; the others land.
