@@ -35,11 +35,13 @@ from requests.auth import AuthBase
 from tenacity.stop import stop_base
 from urllib3.exceptions import HTTPError, NameResolutionError, NewConnectionError
 
+from extract.circuit import CircuitPolicy
 from extract.payloads import digest, parse_json
 from extract.records import (
     ApiRequest,
     AuthenticationError,
     BadPayload,
+    CircuitOpen,
     Clock,
     DeadLetter,
     ExtractError,
@@ -257,6 +259,7 @@ class ApiClient:
             meaning of its status.
         rate_limit: pacing; None for none.
         retry: see ``RetryPolicy``.
+        circuit: see ``CircuitPolicy``.
         timeout: seconds to connect, seconds of silence while reading.
         max_body_bytes: longer bodies are refused.
         sleep: what waits; tests put something quicker here.
@@ -279,6 +282,7 @@ class ApiClient:
         explain: Callable[[Refusal], ExtractError | None],
         rate_limit: RateLimit | None = None,
         retry: RetryPolicy | None = None,
+        circuit: CircuitPolicy | None = None,
         timeout: tuple[float, float] = (5.0, 30.0),
         max_body_bytes: int = 64 * 2**20,
         sleep: Callable[[float], None] = time.sleep,
@@ -294,6 +298,7 @@ class ApiClient:
         self._explain = explain
         self._rate_limit = rate_limit
         self._retry = retry or RetryPolicy()
+        self._circuit = circuit or CircuitPolicy()
         self._timeout = timeout
         self._max_body_bytes = max_body_bytes
         self._sleep = sleep
@@ -331,8 +336,10 @@ class ApiClient:
                 what is wrong with it.
 
         Raises:
+            CircuitOpen: the source has been down, so it was not asked and nothing is recorded.
             ExtractError: of the class that says what to do; already recorded.
         """
+        is_trial = self._is_half_open()
         sent = {name: value for name, value in params.items() if value is not None}
         request_id = str(uuid4())
         requested_at = datetime.now(UTC)
@@ -340,7 +347,8 @@ class ApiClient:
         fetched: tuple[Answer, str] | None = None
         failure: ExtractError | None = None
         try:
-            fetched = self._retrying(endpoint, path)(self._attempt, path, sent, unwrap, attempts)
+            retrying = self._retrying(endpoint, path, is_trial=is_trial)
+            fetched = retrying(self._attempt, path, sent, unwrap, attempts)
         except ExtractError as error:
             failure = error
         if fetched is not None:
@@ -372,6 +380,7 @@ class ApiClient:
                 credits_remaining=attempts.quota.remaining,
             )
         )
+        self._tell_circuit(is_trial, is_answered=not isinstance(failure, RetryableError))
         if fetched is None:
             assert failure is not None
             raise failure
@@ -397,7 +406,37 @@ class ApiClient:
             },
         )
 
-    def _retrying(self, endpoint: str, path: str) -> tenacity.Retrying:
+    def _is_half_open(self) -> bool:
+        """Whether this request is the trial of a circuit that was open.
+
+        Raises:
+            CircuitOpen: it is still open.
+        """
+        outage = self.ledger.outage(self.source)
+        trial_at = self._circuit.trial_at(outage)
+        if outage is None or trial_at is None:
+            return False
+        if datetime.now(UTC) >= trial_at:
+            log.warning(
+                "circuit_half_open", source=self.source, failures=outage.failures, since=f"{outage.since:%F %T}Z"
+            )
+            return True
+        raise CircuitOpen(
+            f"{self.label} is not asked before {trial_at:%F %T}Z: its last {outage.failures} requests failed, "
+            f"the first at {outage.since:%F %T}Z, the last with: {outage.last_error}"
+        )
+
+    def _tell_circuit(self, is_trial: bool, *, is_answered: bool) -> None:
+        if is_answered:
+            if is_trial:
+                log.warning("circuit_closed", source=self.source)
+            return
+        outage = self.ledger.outage(self.source)
+        trial_at = self._circuit.trial_at(outage)
+        if outage is not None and trial_at is not None:
+            log.error("circuit_open", source=self.source, failures=outage.failures, next_trial=f"{trial_at:%F %T}Z")
+
+    def _retrying(self, endpoint: str, path: str, *, is_trial: bool) -> tenacity.Retrying:
         policy = self._retry
         jitter = tenacity.wait_random_exponential(multiplier=policy.first_wait, max=policy.longest_wait)
 
@@ -418,10 +457,10 @@ class ApiClient:
             )
 
         return tenacity.Retrying(
-            # A host that was down a moment ago gets one attempt, so that ten
-            # endpoints of a dead API do not take ten times the whole patience.
+            # A host that was down a moment ago gets one attempt, so that three
+            # endpoints of a dead API do not take three times the whole patience.
             stop=(
-                tenacity.stop_after_attempt(1 if self._is_unreachable else policy.max_attempts)
+                tenacity.stop_after_attempt(1 if self._is_unreachable or is_trial else policy.max_attempts)
                 | tenacity.stop_before_delay(policy.max_seconds)
                 | _StopAfterBadPayloads(policy.max_bad_payloads)
             ),

@@ -19,6 +19,7 @@ from extract.client import Answer, ApiClient, Fetched
 from extract.payloads import Response, landing_tables
 from extract.records import (
     AuthenticationError,
+    CircuitOpen,
     EventNotFound,
     ExtractError,
     Ledger,
@@ -72,8 +73,8 @@ class Asker:
     ) -> Fetched | None:
         """The response, or None if it failed; the failure has then been kept.
 
-        After a refused key, an exhausted quota or a limit of the plan nothing more is
-        asked. An event that has ended between two requests is no failure.
+        After a refused key, an exhausted quota, a limit of the plan or an open circuit
+        nothing more is asked. An event that has ended between two requests is no failure.
         """
         if self.is_stopped:
             return None
@@ -88,7 +89,7 @@ class Asker:
     def fail(self, failure: ExtractError, endpoint: str, path: str, params: Mapping[str, Any]) -> None:
         """Keep a failure; a request that may be worth replaying is a dead letter."""
         self.problems.failures.append(failure)
-        if isinstance(failure, (AuthenticationError, QuotaExhausted, TierLimit)):
+        if isinstance(failure, (AuthenticationError, QuotaExhausted, TierLimit, CircuitOpen)):
             self.is_stopped = True
         else:
             self.client.ledger.dead_letter(self.client.dead_request(endpoint, path, params, failure))

@@ -29,7 +29,7 @@ from psycopg2 import sql
 
 from extract.destination import OneTransaction
 from extract.extraction import Extraction
-from extract.records import ExtractError, LandingError, TierLimit
+from extract.records import ExtractError, LandingError, LandingInterrupted, TierLimit
 
 log = structlog.get_logger(__name__)
 
@@ -76,6 +76,7 @@ def land(dsn: str, extraction: Extraction) -> Landing:
         extraction: from ``odds_api``, ``balldontlie`` or ``history``; it is used up.
 
     Raises:
+        LandingInterrupted: the warehouse went away, or was in the way, while rows were written.
         LandingError: the warehouse cannot be reached or written to, or has no landing
             tables. No password is in it.
     """
@@ -85,6 +86,7 @@ def land(dsn: str, extraction: Extraction) -> Landing:
     _configure()
     with tempfile.TemporaryDirectory(prefix="linekeeper-") as directory:
         problem: str | None = None
+        kind = LandingError
         info: LoadInfo | None = None
         rows: dict[str, int] = {}
         try:
@@ -98,9 +100,12 @@ def land(dsn: str, extraction: Extraction) -> Landing:
             info.raise_on_failed_jobs()
             rows = _rows_of(pipeline)
         except Exception as error:
-            problem = _innermost(error)
+            cause = _innermost(error)
+            problem = f"{type(cause).__name__}: {str(cause).strip().partition(chr(10))[0]}"
+            if isinstance(cause, psycopg2.OperationalError):
+                kind = LandingInterrupted
         if problem is not None:
-            raise LandingError(_without_password(f"landing in {dataset} failed: {problem}", dsn))
+            raise kind(_without_password(f"landing in {dataset} failed: {problem}", dsn))
     load_ids = info.loads_ids if info is not None and rows else []
     landing = Landing(
         source=source,
@@ -253,12 +258,11 @@ def _check_tables(dsn: str, dataset: str) -> None:
         )
 
 
-def _innermost(error: BaseException) -> str:
-    """The first cause of an exception of dlt: class and first line, without its wrapping."""
+def _innermost(error: BaseException) -> BaseException:
+    """The first cause of an exception of dlt, without its wrapping."""
     while (cause := error.__cause__ or error.__context__) is not None:
         error = cause
-    first_line = str(error).strip().partition("\n")[0]
-    return f"{type(error).__name__}: {first_line}"
+    return error
 
 
 def _without_password(text: str, dsn: str) -> str:

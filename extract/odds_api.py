@@ -31,10 +31,12 @@ from typing import Any
 from pydantic import SecretStr
 
 from extract.client import Answer, ApiClient, ApiKey, Fetched, RateLimit, Refusal, RetryPolicy
+from extract.contracts import is_time
 from extract.extraction import Asker, Extraction, Problems, extraction, in_chunks
 from extract.payloads import Response
 from extract.records import (
     AuthenticationError,
+    CircuitOpen,
     Clock,
     EventNotFound,
     ExtractError,
@@ -58,7 +60,6 @@ _LAY_MARKETS = {"h2h_lay": "h2h", "outrights_lay": "outrights"}
 RESPONSES_PER_LOAD = 50
 _BOOKMAKERS_PER_REGION = 10
 _HISTORICAL_FACTOR = 10
-_FAILURES_THAT_END_A_WALK = 5
 _FORMATS = {"oddsFormat": "american", "dateFormat": "iso"}
 
 
@@ -153,6 +154,30 @@ def odds_api(
     return extraction(SOURCE, resources, problems, client.ledger)
 
 
+def odds_api_event_odds(
+    client: ApiClient,
+    *,
+    sport: str,
+    event_ids: Collection[str],
+    markets: Collection[str],
+    regions: Collection[str] = (),
+    bookmakers: Collection[str] = (),
+) -> Extraction:
+    """What is on offer now for single events, for markets that are not featured.
+
+    Returns:
+        An extraction; nothing is asked until it is landed.
+
+    Raises:
+        InvalidRequest: the parameters contradict what the API takes.
+    """
+    offer = _offer(markets, regions, bookmakers)
+    _only(markets, is_featured=False)
+    problems = Problems()
+    responses = _odds_of_events(Asker(client, problems), sport, event_ids, offer)
+    return extraction(SOURCE, {"event_odds": responses}, problems, client.ledger)
+
+
 def odds_api_historical(
     client: ApiClient,
     *,
@@ -172,7 +197,7 @@ def odds_api_historical(
     A snapshot that answers several dates is asked for and landed once: the walk goes
     on at the first date of its grid that the next snapshot would answer, and it ends
     where there is none. A date that fails is a dead letter and the walk goes on, until
-    ``_FAILURES_THAT_END_A_WALK`` fail one after the other or the host is gone.
+    failures one after the other open the circuit, or the host is gone.
 
     Args:
         start, end: aware; both included.
@@ -298,12 +323,9 @@ def parse_time(text: Any) -> datetime:
     Raises:
         ValueError: it is not ISO 8601 text with a zone.
     """
-    if not isinstance(text, str):
-        raise ValueError(f"{text!r:.60} is not a time")
-    instant = datetime.fromisoformat(text)
-    if instant.tzinfo is None:
-        raise ValueError(f"{text!r:.60} has no time zone")
-    return instant.astimezone(UTC)
+    if not is_time(text):
+        raise ValueError(f"{text!r:.60} is not a time with a zone, such as 2026-11-23T18:00:00Z")
+    return datetime.fromisoformat(text).astimezone(UTC)
 
 
 def _utc(instant: datetime) -> datetime:
@@ -380,11 +402,15 @@ def _event_odds(
 ) -> Iterator[Response]:
     for sport in sports:
         now = asker.client.clock.now()
-        for event_id in _starting(listed.pop(sport, []), now, now + window):
-            path = f"/v4/sports/{sport}/events/{event_id}/odds"
-            fetched = asker.ask("event_odds", path, {**offer, **_FORMATS}, _object)
-            if fetched is not None:
-                yield _response(fetched, "event_odds", sport, event_id)
+        yield from _odds_of_events(asker, sport, _starting(listed.pop(sport, []), now, now + window), offer)
+
+
+def _odds_of_events(asker: Asker, sport: str, event_ids: Iterable[str], offer: dict[str, str]) -> Iterator[Response]:
+    for event_id in event_ids:
+        path = f"/v4/sports/{sport}/events/{event_id}/odds"
+        fetched = asker.ask("event_odds", path, {**offer, **_FORMATS}, _object)
+        if fetched is not None:
+            yield _response(fetched, "event_odds", sport, event_id)
 
 
 def _starting(events: list[Any], after: datetime, until: datetime) -> list[str]:
@@ -414,20 +440,16 @@ def _walk(
 ) -> Iterator[Response]:
     date = start
     last_snapshot: datetime | None = None
-    failures_in_a_row = 0
     while date <= end:
         if is_landed(date):
             date += step
             continue
         fetched = asker.ask(endpoint, path, {"date": api_time(date), **params}, _snapshot)
         if fetched is None:
-            failures_in_a_row += 1
-            is_hopeless = any(isinstance(one, (FatalError, UnreachableHost)) for one in asker.problems.failures)
-            if is_hopeless or failures_in_a_row >= _FAILURES_THAT_END_A_WALK:
+            if any(isinstance(one, (FatalError, UnreachableHost, CircuitOpen)) for one in asker.problems.failures):
                 return
             date += step
             continue
-        failures_in_a_row = 0
         snapshot = fetched.answer.captured_at
         if snapshot is not None and (last_snapshot is None or snapshot > last_snapshot):
             last_snapshot = snapshot

@@ -1,9 +1,10 @@
 """From the elements of a response to rows of the landing tables.
 
 An element lands unchanged, as JSON text, beside the source's own ids, the instant
-of its response and a hash of the content that matters. Nothing in it is looked at
-except the ids. What has no id, is not an object, or holds text that ``jsonb`` cannot
-keep becomes a dead letter, and the rest of the response lands.
+of its response and a hash of the content that matters. What has no id, is not an
+object, holds what ``jsonb`` cannot keep, is larger than any element is, or cannot be
+read by the views (see ``contracts``) becomes a dead letter, and the rest of the
+response lands.
 
 Assumptions about JSON: numbers fit an IEEE double or a 64-bit integer, as in every
 recorded payload; a key occurs once in an object (``jsonb`` would keep the last).
@@ -11,6 +12,7 @@ recorded payload; a key occurs once in an object (``jsonb`` would keep the last)
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import math
@@ -23,7 +25,13 @@ from typing import Any
 import orjson
 import pyarrow as pa  # type: ignore[import-untyped]
 
+from extract.contracts import CHECKS, Breach
 from extract.records import DeadLetter, Ledger
+
+LARGEST_ELEMENT = 4 * 2**20
+"""Bytes of JSON; the largest recorded, an event with the odds of 67 bookmakers, has a fortieth of it."""
+
+LONGEST_ID = 200
 
 _JSON_NUL = b"\\u0000"
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
@@ -77,22 +85,22 @@ class _Unlandable(Exception):
 def parse_json(body: bytes) -> Any:
     """Read JSON as it is, even where its text is not clean UTF-8.
 
-    Bytes that are not UTF-8 become lone surrogates, so that one broken name does
-    not cost the whole response; ``landing_tables`` finds the element that has them.
+    Bytes that are not UTF-8 become lone surrogates, and NaN, which some servers send,
+    a number that is none, so that one broken element does not cost the whole
+    response; ``landing_tables`` finds the element that has them.
 
     Raises:
-        ValueError: it is not JSON (cut off, HTML, NaN).
+        ValueError: it is not JSON (cut off, HTML), or nested beyond what can be read.
     """
     body = body.removeprefix(_BYTE_ORDER_MARK)
     try:
         return orjson.loads(body)
     except orjson.JSONDecodeError:
         pass
-    return json.loads(body.decode("utf-8", "surrogateescape"), parse_constant=_refuse_constant)
-
-
-def _refuse_constant(name: str) -> Any:
-    raise ValueError(f"{name} is not JSON")
+    try:
+        return json.loads(body.decode("utf-8", "surrogateescape"))
+    except RecursionError:
+        raise ValueError("it is nested too deeply") from None
 
 
 def canonical_json(value: Any) -> bytes:
@@ -100,7 +108,36 @@ def canonical_json(value: Any) -> bytes:
     try:
         return orjson.dumps(value, option=orjson.OPT_SORT_KEYS)
     except TypeError:
-        return json.dumps(value, sort_keys=True, separators=(",", ":")).encode()
+        return _written(value, is_sorted=True).encode("ascii")
+
+
+def _written(value: Any, *, is_sorted: bool = False, is_ascii: bool = True) -> str:
+    """JSON of a value that orjson refuses: nested deeper than 254 levels, or with text that is not clean.
+
+    The encoder of the standard library calls itself once a level and ends in a RecursionError;
+    this one does not.
+    """
+    pieces: list[str] = []
+    pending: list[tuple[str, Any]] = [("value", value)]
+    while pending:
+        kind, one = pending.pop()
+        if kind == "text":
+            pieces.append(one)
+        elif isinstance(one, dict):
+            pending.append(("text", "}"))
+            keys = sorted(one, reverse=True) if is_sorted else list(reversed(one))
+            for number, key in enumerate(keys, start=1):
+                comma = "," if number < len(keys) else ""
+                pending += [("value", one[key]), ("text", f"{comma}{json.dumps(key, ensure_ascii=is_ascii)}:")]
+            pieces.append("{")
+        elif isinstance(one, list):
+            pending.append(("text", "]"))
+            for place in range(len(one) - 1, -1, -1):
+                pending += [("value", one[place]), ("text", "," if place else "")]
+            pieces.append("[")
+        else:
+            pieces.append(json.dumps(one, ensure_ascii=is_ascii))
+    return "".join(pieces)
 
 
 def digest(value: Any) -> str:
@@ -118,7 +155,9 @@ def content_digest(value: Any) -> str:
     if b'"last_update":' in text:
         text = _LAST_UPDATE.sub(b"", text)
         if b'"last_update":' in text:
-            text = canonical_json(_without_last_update(value))
+            # Of what is nested too deeply the text will do: it is a dead letter anyway.
+            with contextlib.suppress(RecursionError):
+                text = canonical_json(_without_last_update(value))
     return hashlib.md5(text, usedforsecurity=False).hexdigest()
 
 
@@ -134,6 +173,8 @@ def _text(element: dict[str, Any], key: str, reason: str) -> str:
     value = element.get(key)
     if not isinstance(value, str) or not value.strip():
         raise _Unlandable(reason, f"{key} is {value!r:.80}, expected text")
+    if len(value) > LONGEST_ID:
+        raise _Unlandable(reason, f"{key} has {len(value):,} characters, more than {LONGEST_ID}")
     return value
 
 
@@ -306,9 +347,16 @@ def _element_row(response: Response, element: Any, table: _Table) -> tuple[Any, 
         raise _Unlandable("not_an_object", f"got {type(element).__name__}, expected an object")
     text = storable_json(element)
     if text is None:
-        raise _Unlandable("unstorable_text", "holds NUL, invalid UTF-8 or an infinite number")
+        raise _Unlandable("unstorable_text", "holds NUL, invalid UTF-8, an infinite number or 255 levels")
+    if len(text) > LARGEST_ELEMENT:
+        raise _Unlandable("too_large", f"is {len(text):,} characters of JSON, more than {LARGEST_ELEMENT:,}")
+    ids = table.ids(element)
+    try:
+        CHECKS[table.name](element)
+    except Breach as breach:
+        raise _Unlandable("wrong_shape", str(breach)) from None
     return (
-        *table.ids(element),
+        *ids,
         response.captured_at,
         response.request_id,
         text,
@@ -360,6 +408,6 @@ def _dead_element(source: str, response: Response, element: Any, reason: str, de
 def _raw(element: Any) -> bytes:
     """The element's JSON with its broken bytes as they came."""
     try:
-        return json.dumps(element, ensure_ascii=False).encode("utf-8", "surrogateescape")
+        return _written(element, is_ascii=False).encode("utf-8", "surrogateescape")
     except UnicodeEncodeError:
-        return json.dumps(element).encode()
+        return _written(element).encode()

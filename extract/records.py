@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, ClassVar, Protocol
 
+from extract.circuit import Outage
+
 
 @dataclass(frozen=True, slots=True)
 class ApiRequest:
@@ -98,6 +100,9 @@ class Ledger(Protocol):
     def dead_letter(self, letter: DeadLetter) -> None:
         """Keep one dead letter; the same natural key again counts as an attempt."""
 
+    def outage(self, source: str) -> Outage | None:
+        """The latest requests of a source in a row that no runner got an answer to; None if the last was answered."""
+
 
 class ExtractError(Exception):
     """Something expected went wrong; ``str()`` is one line without a key.
@@ -164,6 +169,12 @@ class BadPayload(RetryableError):
     reason = "bad_payload"
 
 
+class CircuitOpen(RetryableError):
+    """The source has been down for a while, so it was not asked."""
+
+    reason = "circuit_open"
+
+
 class AuthenticationError(FatalError):
     """The key is missing, wrong or switched off."""
 
@@ -216,3 +227,9 @@ class LandingError(ExtractError):
     """Rows could not be written to the warehouse."""
 
     reason = "landing_failed"
+
+
+class LandingInterrupted(LandingError, RetryableError):
+    """The warehouse went away, or was in the way, while rows were written: the same again may work."""
+
+    reason = "landing_interrupted"

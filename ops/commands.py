@@ -147,6 +147,7 @@ def replay(
     everything: Annotated[bool, typer.Option("--all", help="All open ones that can be replayed.")] = False,
     kind: Kind = None,
     reason: Reason = None,
+    as_of: Annotated[str | None, typer.Option("--as-of", metavar="TIME", help="As if it were this time.")] = None,
 ) -> None:
     """Ask failed requests again, land refused elements again. The next run_ingest builds what landed."""
     from ops.replay import replay as try_again
@@ -155,7 +156,7 @@ def replay(
     if everything == bool(letter_ids):
         raise LinekeeperError("say which: ids, or --all; `dead-letters list` shows them")
     failures = []
-    with open_pipeline(load_settings()) as pipeline:
+    with open_pipeline(load_settings(), as_of) as pipeline:
         if everything:
             letters = dead_letters.find(pipeline.ledger, kind=kind, reason=reason)
             letters = [letter for letter in letters if letter.kind in ("request", "element")]

@@ -1,11 +1,13 @@
 """What could not be loaded or matched: kept with its reason until somebody, or something, settles it."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 import structlog
 
+from extract.records import DeadLetter
 from ops.errors import LinekeeperError
 from ops.ledger import Ledger
 
@@ -83,6 +85,13 @@ def get(ledger: Ledger, id_prefix: str) -> KeptLetter:
             f"{how_many} an id that begins with {id_prefix!r}: `python orchestrate.py dead-letters list` shows them"
         )
     return _letter(rows[0])
+
+
+def of_requests(ledger: Ledger, requests: Iterable[DeadLetter]) -> list[KeptLetter]:
+    """Return the open dead letters of requests, each once, in the order in which they failed."""
+    wanted = {(letter.source, letter.natural_key, letter.reason): None for letter in requests}
+    kept = {(letter.source, letter.natural_key, letter.reason): letter for letter in find(ledger, kind="request")}
+    return [kept[key] for key in wanted if key in kept]
 
 
 def close(ledger: Ledger, letter: KeptLetter, state: str, reason: str) -> None:

@@ -17,6 +17,10 @@ class TransformError(LinekeeperError):
     """dbt could not build what was asked for."""
 
 
+class TransformInterrupted(TransformError):
+    """dbt could not build because a connection or a lock was lost; the same again may work."""
+
+
 class TaskLockedError(LinekeeperError):
     """Another runner holds the lock of a task."""
 

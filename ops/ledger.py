@@ -21,6 +21,7 @@ import psycopg2
 import psycopg2.extras
 import structlog
 
+from extract.circuit import Outage
 from extract.records import ApiRequest, DeadLetter, FatalError
 from ops.clock import Clock
 from ops.errors import BudgetError, SettingsError, TaskLockedError, WarehouseError
@@ -37,12 +38,18 @@ logger = structlog.get_logger(__name__)
 
 @dataclass
 class TaskRun:
-    """An attempt of a task that is under way. `row_count` is what it will be recorded with."""
+    """An attempt of a task that is under way.
+
+    Attributes:
+        row_count: what it will be recorded with.
+        failed_requests: the dead letters of the requests that failed in it.
+    """
 
     run_id: str
     task: str
     attempt: int
     row_count: int | None = None
+    failed_requests: list[DeadLetter] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -194,6 +201,11 @@ class Ledger:
             if error is None:
                 raise
 
+    def give_up(self, run: TaskRun) -> None:
+        """Mark a failed attempt `dead`: it was the last of its cycle."""
+        self._execute("update ops.task_runs set state = 'dead' where run_id = %s and state = 'failed'", (run.run_id,))
+        logger.error("task given up", task=run.task, run_id=run.run_id, attempt=run.attempt)
+
     def last_runs(self) -> list[LastRun]:
         """Return the latest attempt of each task, by name."""
         rows = self._execute(
@@ -280,6 +292,36 @@ class Ledger:
             ),
         )  # fmt: skip
 
+    def outage(self, source: str) -> Outage | None:
+        """Return the latest requests of a source in a row that no runner got an answer to, of the last day.
+
+        No answer is silence, 429, 408, 5xx, or a 200 whose body is not what it says; None if the last was answered.
+        """
+        rows = self._execute(
+            """
+            with latest as (
+                select
+                    requested_at,
+                    error_message,
+                    error_code is not null
+                    and (status is null or status >= 500 or status in (200, 408, 429)) as is_failure
+                from ops.api_requests
+                where source = %s and requested_at > now() - interval '1 day'
+                order by requested_at desc
+                limit 100
+            )
+
+            select
+                count(*), min(requested_at), max(requested_at),
+                (array_agg(error_message order by requested_at desc))[1]
+            from latest
+            where requested_at > coalesce((select max(requested_at) from latest where not is_failure), '-infinity')
+            """,
+            (source,),
+        )
+        failures, since, last_at, last_error = rows[0]
+        return Outage(int(failures), since, last_at, str(last_error)) if failures else None
+
     @property
     def credits_spent(self) -> int:
         """Credits of The Odds API spent through this ledger."""
@@ -307,6 +349,8 @@ class Ledger:
     def dead_letter(self, letter: DeadLetter) -> None:
         """Keep a dead letter. The same one again counts as an attempt and opens it anew, unless it was discarded."""
         now = self.clock.now()
+        if self._run is not None and letter.kind == "request":
+            self._run.failed_requests.append(letter)
         self._execute(
             """
             insert into ops.dead_letters as kept (

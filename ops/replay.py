@@ -24,28 +24,51 @@ def replay(pipeline: Pipeline, letter: KeptLetter) -> int:
         LinekeeperError: it is of a kind that is settled by the models, or cannot be asked again.
         ExtractError: it failed again; it stays open.
     """
-    if letter.kind == "request":
-        extractions = _asked_again(pipeline, letter)
-    elif letter.kind == "element":
-        extractions = [_landed_again(pipeline, letter)]
-    else:
+    if letter.kind not in ("request", "element"):
         raise LinekeeperError(
             f"a dead letter of kind {letter.kind!r} is settled by the models: correct its cause, such as a name "
             "missing in seeds/, and the next run resolves it"
         )
-    rows = 0
     with pipeline.ledger.run("replay") as run:
-        for one in extractions:
-            landing = pipeline.land(one)
-            landing.raise_failures()
-            if landing.limits:
-                raise landing.limits[0]
-            rows += sum(landing.rows.values())
-        run.row_count = rows
-    if letter.kind == "element" and rows == 0:
-        raise LinekeeperError(f"dead letter {letter.dead_letter_id[:8]} was refused again: {letter.detail}")
-    dead_letters.close(pipeline.ledger, letter, "replayed", f"{rows} rows landed")
+        if letter.kind == "request":
+            run.row_count = ask_again(pipeline, letter)
+        else:
+            run.row_count = _land(pipeline, [_landed_again(pipeline, letter)])
+            if run.row_count == 0:
+                raise LinekeeperError(f"dead letter {letter.dead_letter_id[:8]} was refused again: {letter.detail}")
+            _close(pipeline, letter, run.row_count)
+    return run.row_count
+
+
+def ask_again(pipeline: Pipeline, letter: KeptLetter) -> int:
+    """Ask a failed request again and close its dead letter. Returns the rows that landed.
+
+    Raises:
+        LinekeeperError: the past cannot be asked for, or it would cost more than is allowed.
+        ExtractError: it failed again; the dead letter stays open.
+    """
+    rows = _land(pipeline, _asked_again(pipeline, letter))
+    _close(pipeline, letter, rows)
     return rows
+
+
+def _land(pipeline: Pipeline, extractions: Iterable[Extraction]) -> int:
+    rows = 0
+    for one in extractions:
+        landing = pipeline.land(one)
+        landing.raise_failures()
+        if landing.limits:
+            raise landing.limits[0]
+        rows += sum(landing.rows.values())
+    return rows
+
+
+def _close(pipeline: Pipeline, letter: KeptLetter, rows: int) -> None:
+    if rows:
+        dead_letters.close(pipeline.ledger, letter, "replayed", f"{rows} rows landed")
+    else:
+        # An answer without elements is a row too: nothing at all means that the event is over.
+        dead_letters.close(pipeline.ledger, letter, "resolved", "the source no longer knows the event")
 
 
 def _asked_again(pipeline: Pipeline, letter: KeptLetter) -> Iterable[Extraction]:
@@ -55,6 +78,13 @@ def _asked_again(pipeline: Pipeline, letter: KeptLetter) -> Iterable[Extraction]
     offer: dict[str, Any] = {name: _words(params.get(name)) for name in ("markets", "regions", "bookmakers")}
     parts = str(how.get("path", "")).strip("/").split("/")
     sport = parts[parts.index("sports") + 1] if "sports" in parts[:-1] else ""
+    is_of_the_past = endpoint.startswith("historical_")
+    url = pipeline.settings.odds_api_url if letter.source == odds_api.SOURCE else pipeline.settings.balldontlie_url
+    if not is_of_the_past and pipeline.knows_only_the_present(url):
+        raise LinekeeperError(f"{letter.source} {endpoint} can be asked for the present only: leave --as-of out")
+    if offer["markets"]:
+        credits = odds_api.historical_cost(snapshots=1, **offer)
+        pipeline.check_budget(credits if is_of_the_past else credits // 10)
     if letter.source == balldontlie.SOURCE:
         return [
             balldontlie.balldontlie(
@@ -85,7 +115,10 @@ def _asked_again(pipeline: Pipeline, letter: KeptLetter) -> Iterable[Extraction]
                 pipeline.odds, sports=[sport] if sport else (), endpoints=[endpoint], scores_days=days, **wanted
             )
         ]
-    raise LinekeeperError(f"requests of {letter.source} {endpoint} are asked anew by the next run_ingest")
+    if endpoint == "event_odds":
+        event_id = parts[parts.index("events") + 1]
+        return [odds_api.odds_api_event_odds(pipeline.odds, sport=sport, event_ids=[event_id], **offer)]
+    raise LinekeeperError(f"nobody knows how to ask {letter.source} for {endpoint!r}: discard it")
 
 
 def _landed_again(pipeline: Pipeline, letter: KeptLetter) -> Extraction:

@@ -7,6 +7,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from extract.circuit import CircuitPolicy
 from ops import dead_letters
 from ops.dead_letters import KeptLetter
 from ops.embedded import ServerStatus
@@ -70,6 +71,9 @@ def show_status(console: Console, ledger: Ledger, cadences: dict[str, timedelta]
         fresh.add_row(row[0], row[1], _ago(row[2], now), "" if row[3] is None else f"{row[3]:,}", row[4] or "")
     console.print(fresh if fresh.row_count else "Nothing has been asked of an API yet.")
 
+    for line in _circuits(ledger, now):
+        console.print(line, markup=False)
+
     letters = _table("Open dead letters", "kind", "source", "reason", "count", "latest")
     for kind, source, reason, count, latest in dead_letters.open_counts(ledger):
         letters.add_row(kind, source, reason, f"{count:,}", _ago(latest, now))
@@ -88,6 +92,24 @@ def _run_row(name: str, run: LastRun | None, now: datetime) -> tuple[str, ...]:
         name, run.state, str(run.attempt), _ago(run.started_at or run.queued_at, now), took,
         "" if run.row_count is None else f"{run.row_count:,}", (run.error_message or "")[:120],
     )  # fmt: skip
+
+
+def _circuits(ledger: Ledger, now: datetime) -> list[str]:
+    """What to say of each source that is down."""
+    lines = []
+    for source in ("odds_api", "balldontlie"):
+        outage = ledger.outage(source)
+        trial_at = CircuitPolicy().trial_at(outage)
+        if outage is None or trial_at is None:
+            continue
+        state, trial = "open", f"it is not asked before {trial_at:%H:%M:%S} UTC"
+        if trial_at <= now:
+            state, trial = "half-open", "its next request is a trial"
+        lines.append(
+            f"The circuit of {source} is {state}: {outage.failures} requests in a row failed since "
+            f"{outage.since:%Y-%m-%d %H:%M:%S} UTC, {trial}; the last said: {outage.last_error}"
+        )
+    return lines
 
 
 def _freshness(ledger: Ledger) -> list[tuple[Any, ...]]:

@@ -26,6 +26,7 @@ _REMEDIES = {
     "balldontlie_requests_per_minute": "a whole number, 5 for the free tier, 60 for all-star, 600 for goat",
     "pgport": "a port number, for example 5432",
     "linekeeper_log_format": "console or json",
+    "linekeeper_task_attempts": "how often a task is tried in one cycle, a whole number from 1 to 20",
 }
 
 
@@ -60,6 +61,7 @@ class Settings(BaseSettings):
 
     linekeeper_warehouse_dir: Path = ROOT / ".warehouse"
     linekeeper_log_format: Literal["console", "json"] = "console"
+    linekeeper_task_attempts: int = Field(default=3, ge=1, le=20)
 
     @field_validator("odds_api_sports", "odds_api_regions", "odds_api_bookmakers", "odds_api_markets", mode="before")
     @classmethod

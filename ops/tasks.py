@@ -1,6 +1,7 @@
 """What the tasks extract, and how one is run. The table of tasks itself stands in orchestrate.py."""
 
 import csv
+import time
 from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -10,16 +11,26 @@ from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
 import structlog
+import tenacity
 
 from extract import balldontlie, odds_api
 from extract.client import ApiClient
 from extract.extraction import Extraction
 from extract.landing import Landing, land
-from extract.records import ExtractError, LandingError
+from extract.records import (
+    BadPayload,
+    CircuitOpen,
+    ExtractError,
+    LandingError,
+    RateLimited,
+    RetryableError,
+    ServerError,
+    UnreachableHost,
+)
 from ops import dead_letters
 from ops.clock import Clock, parse_instant
-from ops.errors import BudgetError, LinekeeperError, UnknownNameError
-from ops.ledger import Ledger, describe
+from ops.errors import BudgetError, LinekeeperError, TransformInterrupted, UnknownNameError
+from ops.ledger import Ledger, TaskRun, describe, leaves
 from ops.paths import ROOT
 from ops.progress import bar
 from ops.settings import Settings
@@ -43,6 +54,12 @@ STATS_GAMES_PER_RUN = 200
 
 PLAYERS_MIN_RATE = 30
 """Below this many requests a minute the 5,000 players, 50 pages, would hold everything else up."""
+
+FIRST_TASK_WAIT, LONGEST_TASK_WAIT = 5.0, 60.0
+"""Seconds before a task is tried again: from 0 to 5, 10, 20 … 60. Its requests have waited minutes by then."""
+
+PASSING = tuple(kind.reason for kind in (UnreachableHost, RateLimited, ServerError, BadPayload))
+"""Reasons of dead letters that are worth asking again within minutes."""
 
 REAL_HOSTS = ("the-odds-api.com", "balldontlie.io")
 
@@ -108,6 +125,7 @@ class Pipeline:
     project: Project
     wait_seconds: float = 0
     on_node: OnNode | None = None
+    sleep: Callable[[float], None] = time.sleep
 
     @cached_property
     def odds(self) -> ApiClient:
@@ -417,22 +435,69 @@ def _games_without_box_score(pipeline: Pipeline) -> list[int]:
 
 
 def run_task(pipeline: Pipeline, task: Task) -> Outcome:
-    """Run one task: ask, land, build, collect dead letters. It is recorded whatever becomes of it.
+    """Run one task, and again where it failed for a cause that may pass, until its cadence is over.
 
     What landed is built even where something else failed to land, or a name in it is unknown; the task fails all
-    the same.
+    the same. Each attempt is a row in ops.task_runs; the last one that could still have been repeated is `dead`.
     """
-    is_built = False
+    work = _Work(pipeline, task)
+    retrying = tenacity.Retrying(
+        stop=(
+            tenacity.stop_after_attempt(pipeline.settings.linekeeper_task_attempts)
+            | tenacity.stop_before_delay(task.every.total_seconds())
+        ),
+        wait=tenacity.wait_random_exponential(multiplier=FIRST_TASK_WAIT, max=LONGEST_TASK_WAIT),
+        retry=tenacity.retry_if_exception(may_pass),
+        before_sleep=lambda state: logger.warning(
+            "task tried again", task=task.name, wait_seconds=round(state.upcoming_sleep, 1)
+        ),
+        sleep=pipeline.sleep,
+        reraise=True,
+    )
     try:
+        retrying(work.attempt)
+    except (LinekeeperError, ExtractError, ExceptionGroup) as error:
+        if work.run is not None and may_pass(error):
+            pipeline.ledger.give_up(work.run)
+        return Outcome(task.name, "failed", work.is_built, describe(error))
+    return Outcome(task.name, "succeeded", work.is_built)
+
+
+def may_pass(error: BaseException) -> bool:
+    """Whether the same again may work within minutes: not a wrong key, nor a source whose circuit is open."""
+    return any(
+        isinstance(leaf, (RetryableError, TransformInterrupted)) and not isinstance(leaf, CircuitOpen)
+        for leaf in leaves(error)
+    )
+
+
+@dataclass
+class _Work:
+    """A task over its attempts: a later one asks only what failed before, so that nothing is paid for twice."""
+
+    pipeline: Pipeline
+    task: Task
+    run: TaskRun | None = None
+    is_built: bool = False
+    _extracted: Extracted | None = None
+
+    def attempt(self) -> None:
+        """Ask, land, build, collect dead letters. It is recorded whatever becomes of it."""
+        pipeline, task, before = self.pipeline, self.task, self.run
         with pipeline.ledger.run(
             task.recorded_as or task.name, lock=task.name, wait_seconds=pipeline.wait_seconds
-        ) as run:
-            extracted = task.extract(pipeline) if task.extract else Extracted()
+        ) as self.run:
+            run = self.run
+            if before is None or self._extracted is None:
+                extracted = task.extract(pipeline) if task.extract else Extracted()
+            else:
+                extracted = _again(pipeline, before, self._extracted)
+            self._extracted = extracted
             run.row_count = extracted.row_count
             if extracted.has_answer:
                 pipeline.ledger.analyze()
                 built = pipeline.project.build(task.builds, pipeline.clock.now(), on_node=pipeline.on_node)
-                is_built = True
+                self.is_built = True
                 run.row_count += built.row_count
                 pipeline.ledger.analyze()
                 dead_letters.collect(pipeline.ledger)
@@ -441,9 +506,24 @@ def run_task(pipeline: Pipeline, task: Task) -> Outcome:
                 failures += [UnknownNameError(message) for message in dead_letters.unknown_names(pipeline.ledger)]
             if failures:
                 raise ExceptionGroup("not all went well", failures)
-    except (LinekeeperError, ExtractError, ExceptionGroup) as error:
-        return Outcome(task.name, "failed", is_built, describe(error))
-    return Outcome(task.name, "succeeded", is_built)
+
+
+def _again(pipeline: Pipeline, run: TaskRun, extracted: Extracted) -> Extracted:
+    """Ask again the requests that failed in an attempt, if that may help."""
+    from ops.replay import ask_again
+
+    rows, failures = 0, [error for error in extracted.failures if not isinstance(error, RetryableError)]
+    failures += [error for error in extracted.failures if isinstance(error, CircuitOpen)]
+    for letter in dead_letters.of_requests(pipeline.ledger, run.failed_requests):
+        if letter.reason not in PASSING:
+            continue
+        try:
+            rows += ask_again(pipeline, letter)
+        except LandingError:
+            raise
+        except (ExtractError, BudgetError) as error:
+            failures.append(error)
+    return Extracted(rows, tuple(failures), extracted.has_answer or rows > 0)
 
 
 def run_tasks(

@@ -14,7 +14,7 @@ from typing import Any
 import structlog
 
 from ops.clock import to_iso
-from ops.errors import TransformError
+from ops.errors import TransformError, TransformInterrupted
 from ops.paths import ROOT
 from ops.settings import silence_usage_statistics
 
@@ -150,7 +150,8 @@ class Project:
         failures = [node for node in nodes if node.is_failure]
         if failures:
             skipped = sum(node.status == "skipped" for node in nodes)
-            raise TransformError(
+            is_interrupted = all(_INTERRUPTED.search(node.message or "") for node in failures)
+            raise (TransformInterrupted if is_interrupted else TransformError)(
                 "dbt failed: "
                 + "; ".join(f"{node.resource_type} {node.name}: {node.message}" for node in failures[:5])
                 + (f"; and {len(failures) - 5} more" if len(failures) > 5 else "")
@@ -233,6 +234,14 @@ class Project:
             "--target-path", str(self.target_folder),
         ]  # fmt: skip
 
+
+_INTERRUPTED = re.compile(
+    r"deadlock detected|could not serialize access|lock timeout|tuple concurrently updated|could not receive data"
+    r"|server closed the connection|terminating connection|connection (refused|reset|already closed|not open)"
+    r"|the database system is|too many clients|could not connect",
+    re.IGNORECASE,
+)
+"""What PostgreSQL and its driver say when it is not the statement that is wrong."""
 
 _NOTABLE = ("error", "fail", "runtime error", "warn", "partial success")
 

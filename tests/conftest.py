@@ -31,8 +31,10 @@ def _no_settings_of_the_user() -> Iterator[None]:
     for name in kept:
         del os.environ[name]
     os.environ["LINEKEEPER_ENV_FILE"] = os.devnull
+    # Nobody waits for a second attempt but the tests that are about it.
+    os.environ["LINEKEEPER_TASK_ATTEMPTS"] = "1"
     yield
-    del os.environ["LINEKEEPER_ENV_FILE"]
+    del os.environ["LINEKEEPER_ENV_FILE"], os.environ["LINEKEEPER_TASK_ATTEMPTS"]
     os.environ.update(kept)
 
 

@@ -9,15 +9,19 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from itertools import takewhile
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
+from extract.circuit import Outage
 from extract.extraction import Extraction
 from extract.landing import Landing
 from extract.records import ApiRequest, DeadLetter
 
 KEY = "sesame/open+42 times".replace(" ", "-")
 NOW = datetime(2024, 1, 17, 12, 0, tzinfo=UTC)
+ANSWERS = (302, 400, 401, 403, 404, 422)
+"""Errors that an API which is up explains."""
 EVENT_ID = "fd55db2fa9ee5be1f108be5151e2ecb0"
 
 
@@ -33,6 +37,13 @@ class Book:
 
     def dead_letter(self, letter: DeadLetter) -> None:
         self.letters.append(letter)
+
+    def outage(self, source: str) -> Outage | None:
+        failed = list(takewhile(lambda one: one.error_code and one.status not in ANSWERS, reversed(self.requests)))
+        if not failed:
+            return None
+        times = [request.requested_at for request in failed]
+        return Outage(len(failed), min(times), max(times), str(failed[0].error_message))
 
 
 @dataclass(slots=True)
@@ -160,6 +171,7 @@ def game(game_id: int = 1, **changes: Any) -> dict[str, Any]:
     return {
         "id": game_id,
         "date": "2024-01-17",
+        "season": 2023,
         "home_team_score": 0,
         "visitor_team_score": 0,
         "home_team": {"id": 8},

@@ -122,7 +122,7 @@ def test_a_source_that_is_down_beside_one_that_answers_fails_its_task_and_nothin
         "grading": "succeeded",
     }  # fmt: skip
     assert "ingest" in _built(pipeline)
-    assert pipeline.ledger.query("select state, row_count from ops.task_runs where task = 'ingest'") == [("failed", 12)]
+    assert pipeline.ledger.query("select state, row_count from ops.task_runs where task = 'ingest'") == [("dead", 12)]
 
 
 def test_where_nothing_answers_nothing_is_built_on_it(pipeline: Pipeline) -> None:

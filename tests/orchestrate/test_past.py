@@ -193,7 +193,8 @@ def test_a_refused_element_lands_among_those_of_its_response_once_it_can(pipelin
     [kept] = dead_letters.find(pipeline.ledger)
     with pytest.raises(LinekeeperError, match="was refused again"):
         replay(pipeline, kept)
-    pipeline.ledger.dead_letter(letter({"id": "e" * 32, "sport_key": NBA}))
+    sound = {"id": "e" * 32, "sport_key": NBA, "commence_time": "2026-11-24T00:10:00Z"}
+    pipeline.ledger.dead_letter(letter(sound))
     kept = next(one for one in dead_letters.find(pipeline.ledger) if one.natural_key == "odds/1")
     assert replay(pipeline, kept) == 1
     assert pipeline.ledger.query("select event_id, captured_at from staging_odds_api.odds") == [
