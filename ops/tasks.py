@@ -22,9 +22,10 @@ from ops.errors import BudgetError, LinekeeperError, UnknownNameError
 from ops.ledger import Ledger, describe
 from ops.paths import ROOT
 from ops.progress import bar
+from ops.roles import open_warehouse
 from ops.settings import Settings
 from ops.transform import OnNode, Project, project_hash
-from ops.warehouse import Connection, open_warehouse
+from ops.warehouse import Connection
 
 EASTERN = ZoneInfo("America/New_York")
 """Game dates of BallDontLie are days of US Eastern time."""
