@@ -361,6 +361,7 @@ class Ledger:
             with self.connection.owner.session() as session, session.cursor() as cursor:
                 for (table,) in changed:
                     cursor.execute(f"analyze {table}")
+        logger.debug("analyzed", tables=len(changed), seconds=round(time.monotonic() - began, 1))
 
     def exists(self, relation: str) -> bool:
         """Whether a table or view such as `marts.games` is there."""

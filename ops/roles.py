@@ -245,7 +245,8 @@ def unmake(admin: Connection) -> None:
             cursor.execute(sql.SQL("reassign owned by {} to current_user").format(kept))
             # Nothing is owned any more: what is dropped are rights.
             cursor.execute(sql.SQL("grant {} to current_user").format(reader))
-            cursor.execute(sql.SQL("drop owned by {}, {}").format(kept, reader))
+            for role in (TRANSFORMER, LOADER, READER):
+                cursor.execute(sql.SQL("drop owned by {}").format(sql.Identifier(role)))
             cursor.execute(sql.SQL("revoke {} from current_user").format(reader))
             cursor.execute(sql.SQL("grant temporary on database {} to public").format(sql.Identifier(admin.database)))
             cursor.execute("comment on schema ops is null")

@@ -230,15 +230,14 @@ def migrate(connection: Connection, folder: Path = MIGRATIONS) -> list[str]:
     logging.getLogger("yoyo").setLevel(logging.WARNING)
     with connection.session() as session, session.cursor() as cursor:
         try:
-            applied = _applied(cursor)
+            if _applied(cursor) >= {path.stem for path in folder.glob("*.sql") if ".rollback" not in path.name}:
+                return []
+            cursor.execute("select pg_advisory_lock(%s)", (MIGRATION_LOCK,))
         except psycopg2.errors.InsufficientPrivilege:
             raise WarehouseError(
                 f"user {connection.user!r} may not see which migrations {connection.database!r} has: "
                 "set PGUSER and PGPASSWORD to the user of the pipeline"
             ) from None
-        if applied >= {path.stem for path in folder.glob("*.sql") if ".rollback" not in path.name}:
-            return []
-        cursor.execute("select pg_advisory_lock(%s)", (MIGRATION_LOCK,))
         backend = get_backend(connection.url)
         try:
             pending = backend.to_apply(read_migrations(str(folder)))
