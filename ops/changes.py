@@ -2,11 +2,12 @@
 
 A table follows its model in one of two ways, and readers have it all the while:
 
-- *Refilled*: it got columns and nothing else. They are added at once, empty, under a
-  lock of a moment; the build then derives every row from the landed payloads and
-  writes what differs. Who reads meanwhile reads the old rows.
+- *Refilled*: it got columns, or lost some that no index and no view of the marts has.
+  That is done at once, under a lock of a moment; the build then derives every row from
+  the landed payloads and writes what differs. Who reads meanwhile reads the old rows.
 - *Remade*: anything else. The build makes the table anew beside the old one and
-  exchanges the two in one transaction.
+  exchanges the two in one transaction. A snapshot that is older than the exchange
+  finds the new table empty: that is PostgreSQL's way, and why it is the second choice.
 
 See docs/schema_changes.md.
 """
@@ -49,7 +50,7 @@ class Changes:
 
 
 def prepare(connection: Connection, contracts: Sequence[TableContract]) -> Changes:
-    """Add the columns that are missing, and say what the build has to derive from nothing.
+    """Change the columns that can be changed in place, and say what the build has to derive from nothing.
 
     Args:
         connection: the owner of the tables.
@@ -67,15 +68,21 @@ def prepare(connection: Connection, contracts: Sequence[TableContract]) -> Chang
                 continue  # there is no such table yet
             kept = {name: kind for name, kind, _ in columns}
             wanted = _known_types(cursor, contract)
-            added = {name: kind for name, kind in wanted.items() if name not in kept}
-            is_same = all(wanted.get(name) in (kind, None) and name in wanted for name, kind in kept.items())
-            can_follow = contract.can_be_refilled and not added.keys() & contract.not_null
-            if is_same and (not added or can_follow):
-                if added:
-                    logger.warning("a table gets columns", table=contract.name, columns=sorted(added))
-                    _add_columns(cursor, contract, added)
-                if added or any(comment == TO_BE_FILLED for _, _, comment in columns):
+            added = sorted(wanted.keys() - kept.keys())
+            lost = sorted(kept.keys() - wanted.keys())
+            is_retyped = any(wanted.get(name, kind) not in (kind, None) for name, kind in kept.items())
+            if not is_retyped and not added and not lost:
+                if any(comment == TO_BE_FILLED for _, _, comment in columns):
                     refilled.append(contract.name)
+            elif (
+                contract.can_be_refilled
+                and not is_retyped
+                and contract.not_null.isdisjoint(added)
+                and not _are_needed(cursor, contract, lost)
+            ):
+                logger.warning("a table's columns change", table=contract.name, added=added, lost=lost)
+                _change_columns(cursor, contract, added, lost)
+                refilled.append(contract.name)
             else:
                 logger.warning("a table is made anew, for its columns have changed", table=contract.name)
                 remade.append(contract.name)
@@ -124,9 +131,47 @@ def _known_types(cursor: psycopg2.extensions.cursor, contract: TableContract) ->
     return dict(cursor.fetchall())
 
 
-def _add_columns(cursor: psycopg2.extensions.cursor, contract: TableContract, added: Iterable[str]) -> None:
+def _are_needed(cursor: psycopg2.extensions.cursor, contract: TableContract, lost: Sequence[str]) -> bool:
+    """Whether an index or a view of the marts has one of these columns. Other views are made anew by the build."""
+    if not lost:
+        return False
+    cursor.execute(
+        """
+        with recursive lost as (
+            select attrelid, attnum from pg_attribute
+            where attrelid = format('%%I.%%I', %(schema)s::text, %(table)s::text)::regclass and attname = any(%(lost)s)
+        ),
+        views as (
+            select ev_class
+            from lost
+            inner join pg_depend on refobjid = attrelid and refobjsubid = attnum
+            inner join pg_rewrite on objid = pg_rewrite.oid and classid = 'pg_rewrite'::regclass
+            union
+            select pg_rewrite.ev_class
+            from views
+            inner join pg_depend on refobjid = views.ev_class
+            inner join pg_rewrite on objid = pg_rewrite.oid and classid = 'pg_rewrite'::regclass
+        )
+        select
+            exists (
+                select from views
+                inner join pg_class on ev_class = pg_class.oid
+                where relnamespace = 'marts'::regnamespace
+            )
+            or exists (select from lost inner join pg_index on indrelid = attrelid and attnum = any(indkey))
+        """,
+        {"schema": contract.schema, "table": contract.table, "lost": list(lost)},
+    )
+    return cursor.fetchone() == (True,)
+
+
+def _change_columns(
+    cursor: psycopg2.extensions.cursor, contract: TableContract, added: Iterable[str], lost: Iterable[str]
+) -> None:
     table = sql.SQL(".").join(map(sql.Identifier, (contract.schema, contract.table)))
     statements: list[sql.Composable] = []
+    for name in lost:
+        statements.append(sql.SQL("alter table {} drop column {} cascade").format(table, sql.Identifier(name)))
     for name in added:
         # A type cannot be a parameter; it comes from the project, as the model itself does.
         kind = sql.SQL(str(contract.columns[name]))
@@ -148,7 +193,7 @@ def _patiently(cursor: psycopg2.extensions.cursor, table: str, statement: sql.Co
         except psycopg2.errors.LockNotAvailable:
             if time.monotonic() > deadline:
                 raise TransformError(
-                    f"{table} cannot get its new columns: somebody has kept it in use for {LOCK_SECONDS} s; "
+                    f"{table} cannot change its columns: somebody has kept it in use for {LOCK_SECONDS} s; "
                     "end that session (see pg_stat_activity), the next task tries again"
                 ) from None
             time.sleep(LOCK_MILLISECONDS / 1000)
