@@ -26,7 +26,7 @@ from ops.errors import LinekeeperError, SettingsError
 from ops.ledger import Ledger, describe, leaves
 from ops.settings import Settings, load_settings, silence_usage_statistics
 from ops.tasks import Outcome, Task
-from ops.warehouse import open_warehouse
+from ops.roles import open_warehouse
 
 DAILY, QUARTER_HOUR, HALF_HOUR = timedelta(days=1), timedelta(minutes=15), timedelta(minutes=30)
 BOTH, SCHEDULE = ("odds_api", "balldontlie"), ("balldontlie",)

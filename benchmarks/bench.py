@@ -22,7 +22,8 @@ from ops.paths import ROOT
 from ops.settings import Settings, load_settings
 from ops.tasks import Pipeline
 from ops.transform import Project
-from ops.warehouse import drop_database, open_warehouse
+from ops.roles import open_warehouse
+from ops.warehouse import drop_database
 
 RECORDINGS = ROOT / ".." / "shared" / "data"
 MEGABYTE = 2**20

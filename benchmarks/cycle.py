@@ -28,7 +28,8 @@ from ops.ledger import Ledger
 from ops.settings import Settings, load_settings
 from ops.tasks import Pipeline, deploy, raise_failures, run_tasks
 from ops.transform import Project
-from ops.warehouse import drop_database, open_warehouse
+from ops.roles import open_warehouse
+from ops.warehouse import drop_database
 from orchestrate import PAST, TASKS
 from simulator import League, LeagueSettings, Options, Simulator, SimulatorApp, SimulatorClock, serve
 

@@ -10,12 +10,13 @@ from typing import Annotated
 import typer
 
 from extract.records import ExtractError
-from ops import dead_letters, report
+from ops import dead_letters, report, roles
 from ops.embedded import EmbeddedServer
 from ops.errors import LinekeeperError
 from ops.ledger import Ledger, describe
+from ops.roles import open_warehouse
 from ops.settings import Settings, load_settings
-from ops.warehouse import Connection, check_version, external, open_warehouse
+from ops.warehouse import Connection, check_version, external, prepare, roll_back
 
 letters_app = typer.Typer(help="Show and settle what could not be loaded or matched.", no_args_is_help=True)
 server_app = typer.Typer(help="Start, stop and show the embedded PostgreSQL.", no_args_is_help=True)
@@ -24,6 +25,7 @@ out = report.console()
 Id = Annotated[str, typer.Argument(metavar="ID", help="The id, or how it begins.")]
 Kind = Annotated[str | None, typer.Option(help="request, element, event, quote or result.")]
 Reason = Annotated[str | None, typer.Option(help="Only those with this reason.")]
+AsReader = Annotated[bool, typer.Option("--reader", help="As the login that reads the marts and nothing else.")]
 
 
 # -- db
@@ -65,29 +67,85 @@ def server_status() -> None:
 
 
 @server_app.command("env")
-def env() -> None:
+def env(reader: AsReader = False) -> None:
     """Print the variables that libpq, dbt and BI tools read: eval "$(python orchestrate.py db env)"."""
-    for name, value in _running(load_settings()).environment().items():
+    settings = load_settings()
+    connection = roles.reading(settings) if reader else roles.transforming(roles.running_warehouse(settings))
+    variables = connection.environment()
+    for name, value in variables.items():
         typer.echo(f"export {name}={shlex.quote(value)}")
+    if reader:
+        # An earlier `db env` may have set dbt's role, which a reader may not take.
+        typer.echo("unset PGOPTIONS")
 
 
 @server_app.command("psql", context_settings={"ignore_unknown_options": True})
-def psql(arguments: Annotated[list[str] | None, typer.Argument(help="Passed on to psql.")] = None) -> None:
+def psql(
+    arguments: Annotated[list[str] | None, typer.Argument(help="Passed on to psql.")] = None,
+    reader: AsReader = False,
+    admin: Annotated[bool, typer.Option("--admin", help="As the owner of the embedded server.")] = False,
+) -> None:
     """Open psql in the warehouse, or run it with arguments."""
     settings = load_settings()
-    connection = _running(settings)
+    connection = roles.reading(settings) if reader else roles.running_warehouse(settings)
+    connection = connection.owner if admin else connection.acting_as(None)
     program = EmbeddedServer(settings.linekeeper_warehouse_dir).client("psql")
-    done = subprocess.run([str(program), *(arguments or [])], env={**os.environ, **connection.environment()})
+    environment = {name: value for name, value in os.environ.items() if name != "PGOPTIONS"}
+    done = subprocess.run([str(program), *(arguments or [])], env={**environment, **connection.environment()})
     raise typer.Exit(done.returncode)
 
 
-def _running(settings: Settings) -> Connection:
+@server_app.command("roles")
+def make_roles(
+    login: Annotated[
+        str | None, typer.Option("--login", metavar="USER", help="As whom the pipeline logs in, if not PGUSER.")
+    ] = None,
+    undo: Annotated[bool, typer.Option("--undo", help="Go back to one user who does everything.")] = False,
+) -> None:
+    """Make roles for loading, transforming and reading on your own server; the embedded one has them."""
+    settings = load_settings()
     connection = external(settings)
     if connection is None:
-        connection = EmbeddedServer(settings.linekeeper_warehouse_dir).running()
+        if undo or login:
+            raise LinekeeperError("the embedded server always has its roles: set PGHOST to mean a server of your own")
+        connection = open_warehouse(settings)
+        out.print(f"database {connection.database} has its roles; `db env --reader` shows how to read it")
+        return
+    prepare(connection)
+    if undo:
+        roles.unmake(connection)
+        out.print(f"{connection.user} does everything in {connection.database} again")
+        return
+    passwords = {}
+    if settings.linekeeper_reader_password is not None:
+        passwords[roles.READER] = settings.linekeeper_reader_password.get_secret_value()
+    elif not roles.has_role(connection, roles.READER):
+        passwords[roles.READER] = roles.new_password()
+        typer.echo(f"the password of {roles.READER}, shown this once: {passwords[roles.READER]}")
+    is_complete = roles.make(connection, login or connection.user, passwords)
+    out.print(f"{login or connection.user} loads and transforms, {roles.READER} reads {connection.database}")
+    if not is_complete:
+        out.print(
+            f"{connection.user} is no superuser: a reader may still hold advisory locks and large objects in "
+            f"{connection.database}"
+        )
+
+
+@server_app.command("rollback")
+def take_back(
+    count: Annotated[int, typer.Option(min=1, help="How many migrations, the newest first.")] = 1,
+) -> None:
+    """Take the latest migrations back, then check out the code without them: this code would apply them again."""
+    for name in roll_back(_owner(load_settings()), count) or ["nothing"]:
+        out.print(f"{name} taken back")
+
+
+def _owner(settings: Settings) -> Connection:
+    """Return who migrates; the embedded server is started."""
+    connection = external(settings)
     if connection is None:
-        raise LinekeeperError("the embedded server does not run: start it with `python orchestrate.py db start`")
-    return connection.in_database(settings.pgdatabase)
+        connection = EmbeddedServer(settings.linekeeper_warehouse_dir).start().in_database(settings.pgdatabase)
+    return connection
 
 
 def _refuse_external(settings: Settings, what: str) -> None:

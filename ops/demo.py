@@ -11,10 +11,11 @@ from ops import backfill, report
 from ops.clock import Clock
 from ops.ledger import Ledger
 from ops.progress import bar
+from ops.roles import open_warehouse
 from ops.settings import Settings
 from ops.tasks import Pipeline, Task, deploy, raise_failures, run_tasks
 from ops.transform import Project
-from ops.warehouse import drop_database, open_warehouse
+from ops.warehouse import drop_database
 from simulator.app import DEFAULT_KEY, SimulatorApp
 from simulator.clock import SimulatorClock
 from simulator.league import League, window_around

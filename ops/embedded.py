@@ -4,7 +4,8 @@ It listens on a loopback port with a password, so that dlt, dbt, psql and a BI
 tool connect the ordinary way. Its state is a folder, `.warehouse/` by default:
 
     server.json  port, where binaries and data are
-    password     of the one user `linekeeper`, mode 0600
+    password     of the administrator `linekeeper`, mode 0600
+    password.*   of the logins of the pipeline and of readers, see ops.roles; mode 0600
     lock         held while the server is started or stopped
     data/        PostgreSQL's own
 
@@ -191,6 +192,19 @@ class EmbeddedServer:
         if not program.exists():
             raise WarehouseError(f"{program} does not exist: install the dependencies again with `uv sync`")
         return program
+
+    def password_of(self, role: str) -> str:
+        """Return the password of a login, a new one where it has none; nobody but this folder's owner can read it."""
+        with self._lock():
+            file = self._password_file.with_name(f"{self._password_file.name}.{role}")
+            try:
+                return file.read_text(encoding="utf-8").strip()
+            except FileNotFoundError:
+                password = secrets.token_urlsafe(24)
+                self._write_private(file, password)
+                return password
+            except PermissionError:
+                raise self._foreign() from None
 
     # -- creation
 

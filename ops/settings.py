@@ -58,6 +58,7 @@ class Settings(BaseSettings):
     pguser: str | None = None
     pgpassword: SecretStr | None = None
     pgdatabase: str = "linekeeper"
+    linekeeper_reader_password: SecretStr | None = None
 
     linekeeper_warehouse_dir: Path = ROOT / ".warehouse"
     linekeeper_log_format: Literal["console", "json"] = "console"

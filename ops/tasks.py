@@ -27,15 +27,16 @@ from extract.records import (
     ServerError,
     UnreachableHost,
 )
-from ops import dead_letters
+from ops import changes, dead_letters
 from ops.clock import Clock, parse_instant
 from ops.errors import BudgetError, LinekeeperError, TransformInterrupted, UnknownNameError
 from ops.ledger import Ledger, TaskRun, describe, leaves
 from ops.paths import ROOT
 from ops.progress import bar
+from ops.roles import open_warehouse, transforming
 from ops.settings import Settings
 from ops.transform import OnNode, Project, project_hash
-from ops.warehouse import Connection, open_warehouse
+from ops.warehouse import Connection
 
 EASTERN = ZoneInfo("America/New_York")
 """Game dates of BallDontLie are days of US Eastern time."""
@@ -591,8 +592,13 @@ def deploy(pipeline: Pipeline) -> bool:
         if _deployed_hash(ledger) == now:
             return False
         with ledger.run("deploy") as run:
-            _drop_outdated(pipeline)
-            run.row_count = pipeline.project.build_all(pipeline.clock.now(), on_node=pipeline.on_node).row_count
+            owner, contracts = transforming(pipeline.connection), pipeline.project.contracts()
+            found = changes.prepare(owner, contracts)
+            built = pipeline.project.build_all(
+                pipeline.clock.now(), variables=found.variables(), on_node=pipeline.on_node
+            )
+            changes.settle(owner, contracts)
+            run.row_count = built.row_count
             ledger.query(
                 """
                 insert into ops.deployments (project_hash, deployed_at) values (%s, %s)
@@ -601,68 +607,6 @@ def deploy(pipeline: Pipeline) -> bool:
                 (now, datetime.now(UTC)),
             )
     return True
-
-
-def _drop_outdated(pipeline: Pipeline) -> None:
-    """Drop the tables of models whose columns have changed: the build makes them anew from the landed payloads.
-
-    dbt would add a new column and leave it empty in all rows that are there.
-    """
-    expected = {
-        (schema, table, column, data_type)
-        for (schema, table), columns in pipeline.project.contracts().items()
-        for column, data_type in columns.items()
-    }
-    if not expected:
-        return
-    schemas, tables, columns, types = (list(part) for part in zip(*sorted(expected), strict=True))
-    rows = pipeline.ledger.query(
-        """
-        with expected as (
-            select * from unnest(%s::text[], %s::text[], %s::text[], %s::text[])
-                as expected (schema_name, table_name, column_name, data_type)
-        ),
-        tables as (
-            select pg_class.oid, expected.schema_name, expected.table_name
-            from expected
-            inner join pg_namespace on expected.schema_name = pg_namespace.nspname
-            inner join pg_class
-                on expected.table_name = pg_class.relname
-                and pg_namespace.oid = pg_class.relnamespace
-                and pg_class.relkind = 'r'
-            group by pg_class.oid, expected.schema_name, expected.table_name
-        ),
-        present as (
-            select tables.schema_name, tables.table_name, attname::text as column_name, atttypid
-            from tables
-            inner join pg_attribute on tables.oid = attrelid
-            where attnum > 0 and not attisdropped
-        )
-        select distinct
-            tables.schema_name || '.' || tables.table_name,
-            format('drop table %%I.%%I cascade', tables.schema_name, tables.table_name)
-        from tables
-        inner join (
-            (
-                select schema_name, table_name, column_name, to_regtype(data_type)::oid from expected
-                except
-                select schema_name, table_name, column_name, atttypid from present
-            )
-            union all
-            (
-                select schema_name, table_name, column_name, atttypid from present
-                except
-                select schema_name, table_name, column_name, to_regtype(data_type)::oid from expected
-            )
-        ) as differing
-            on tables.schema_name = differing.schema_name and tables.table_name = differing.table_name
-        order by 1, 2
-        """,
-        (schemas, tables, columns, types),
-    )
-    for table, drop in rows:
-        logger.warning("a table is made anew, for its columns have changed", table=table)
-        pipeline.ledger.query(drop)
 
 
 def _deployed_hash(ledger: Ledger) -> str | None:

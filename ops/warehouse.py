@@ -7,6 +7,7 @@ PGPASSWORD and PGDATABASE.
 
 import logging
 import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -31,7 +32,10 @@ MIGRATION_LOCK = 4_722_531_097_461_153_025
 class Connection:
     """How to reach one database.
 
-    `remedy` is what to try when it cannot be reached; it ends the error message.
+    Attributes:
+        remedy: what to try when it cannot be reached; it ends the error message.
+        role: whose rights the sessions have, see ops.roles; all those of `user` if None.
+        admin: who makes, drops and migrates the database, where that is somebody else.
     """
 
     host: str
@@ -40,37 +44,59 @@ class Connection:
     password: str = field(repr=False)
     database: str
     remedy: str = field(default="check PGHOST and PGPORT, and that the server runs", compare=False)
+    role: str | None = None
+    admin: "Connection | None" = field(default=None, repr=False, compare=False)
 
     @property
     def url(self) -> str:
-        """The connection as an address, password included: for libraries, never for a log."""
+        """The connection as an address, password and role included: for libraries, never for a log."""
         host = f"[{self.host}]" if ":" in self.host else self.host
         return (
             f"postgresql://{quote(self.user, safe='')}:{quote(self.password, safe='')}"
-            f"@{host}:{self.port}/{quote(self.database, safe='')}"
+            f"@{host}:{self.port}/{quote(self.database, safe='')}?options={quote(self._role_option, safe='')}"
         )
+
+    @property
+    def _role_option(self) -> str:
+        """The role as a start option of a session: `reset role` and a rollback do not undo it, as they do a `set`."""
+        return f"-crole={self.role or 'none'}"
 
     def __str__(self) -> str:
         """Name the connection without its password."""
         return f"{self.user}@{self.host}:{self.port}/{self.database}"
 
     def environment(self) -> dict[str, str]:
-        """Return libpq's variables for this connection, password included."""
+        """Return libpq's variables for this connection, password included; PGOPTIONS only where there is a role."""
         return {
             "PGHOST": self.host,
             "PGPORT": str(self.port),
             "PGUSER": self.user,
             "PGPASSWORD": self.password,
             "PGDATABASE": self.database,
+            **({"PGOPTIONS": self._role_option} if self.role else {}),
         }
 
     def activate(self) -> None:
-        """Set libpq's variables in this process, which is what dbt's profile reads."""
-        os.environ.update(self.environment())
+        """Set libpq's variables in this process, which is what dbt's profile and libpq itself read."""
+        # The user's own options stay, the role of another warehouse of this process does not.
+        others = re.sub(r"(^|\s)-crole=\S+", "", os.environ.pop("PGOPTIONS", "")).strip()
+        ours = self.environment()
+        if options := f"{others} {ours.get('PGOPTIONS', '')}".strip():
+            ours["PGOPTIONS"] = options
+        os.environ.update(ours)
 
     def in_database(self, name: str) -> "Connection":
         """Return the connection to another database of the same server."""
-        return replace(self, database=name)
+        return replace(self, database=name, admin=self.admin and replace(self.admin, database=name))
+
+    def acting_as(self, role: str | None) -> "Connection":
+        """Return the connection whose sessions have the rights of a role; of all that the user has, if None."""
+        return replace(self, role=role)
+
+    @property
+    def owner(self) -> "Connection":
+        """The connection that may make, drop and migrate the database."""
+        return self.admin or self.acting_as(None)
 
     def connect(self, *, autocommit: bool = True) -> psycopg2.extensions.connection:
         """Open a session in UTC.
@@ -87,7 +113,7 @@ class Connection:
                 dbname=self.database,
                 connect_timeout=10,
                 application_name="linekeeper",
-                options="-c timezone=UTC",
+                options=f"-c timezone=UTC {self._role_option}",
             )
         except psycopg2.OperationalError as error:
             raise WarehouseError(
@@ -181,7 +207,7 @@ def drop_database(connection: Connection) -> None:
 
     Not `with (force)`: that fails for an ordinary role while the server's own vacuum is in the database.
     """
-    with connection.in_database("postgres").session() as session, session.cursor() as cursor:
+    with connection.owner.in_database("postgres").session() as session, session.cursor() as cursor:
         cursor.execute(
             "select pg_terminate_backend(pid) from pg_stat_activity "
             "where datname = %s and backend_type = 'client backend' and pg_has_role(usesysid, 'member')",
@@ -203,9 +229,15 @@ def migrate(connection: Connection, folder: Path = MIGRATIONS) -> list[str]:
     # yoyo logs each statement with its own formatting.
     logging.getLogger("yoyo").setLevel(logging.WARNING)
     with connection.session() as session, session.cursor() as cursor:
-        if _applied(cursor) >= {path.stem for path in folder.glob("*.sql") if ".rollback" not in path.name}:
-            return []
-        cursor.execute("select pg_advisory_lock(%s)", (MIGRATION_LOCK,))
+        try:
+            if _applied(cursor) >= {path.stem for path in folder.glob("*.sql") if ".rollback" not in path.name}:
+                return []
+            cursor.execute("select pg_advisory_lock(%s)", (MIGRATION_LOCK,))
+        except psycopg2.errors.InsufficientPrivilege:
+            raise WarehouseError(
+                f"user {connection.user!r} may not see which migrations {connection.database!r} has: "
+                "set PGUSER and PGPASSWORD to the user of the pipeline"
+            ) from None
         backend = get_backend(connection.url)
         try:
             pending = backend.to_apply(read_migrations(str(folder)))
@@ -221,6 +253,44 @@ def migrate(connection: Connection, folder: Path = MIGRATIONS) -> list[str]:
         return [migration.id for migration in pending]
 
 
+def roll_back(connection: Connection, count: int = 1, folder: Path = MIGRATIONS) -> list[str]:
+    """Take the latest migrations back, the newest first. Returns their names.
+
+    Raises:
+        WarehouseError: a rollback fails, or would drop landed payloads; names the migration.
+    """
+    from yoyo import exceptions, get_backend, read_migrations
+
+    logging.getLogger("yoyo").setLevel(logging.WARNING)
+    with connection.session() as session, session.cursor() as cursor:
+        cursor.execute("select pg_advisory_lock(%s)", (MIGRATION_LOCK,))
+        backend = get_backend(connection.url)
+        try:
+            chosen = list(backend.to_rollback(read_migrations(str(folder))))[:count]
+            if {"0001.ops", "0002.landing"} & {migration.id for migration in chosen} and _has_payloads(cursor):
+                raise WarehouseError(
+                    f"rolling back to before 0003 would drop the payloads that have landed in {connection}: "
+                    "they are kept for ever; take back fewer migrations, or drop the database yourself"
+                )
+            for migration in chosen:
+                backend.rollback_one(migration)
+        except (psycopg2.Error, exceptions.BadMigration) as error:
+            raise WarehouseError(f"a rollback of {connection} failed: {_reason(error)}") from None
+        finally:
+            backend.connection.close()
+        return [migration.id for migration in chosen]
+
+
+def _has_payloads(cursor: psycopg2.extensions.cursor) -> bool:
+    for table in ("staging_odds_api.responses", "staging_balldontlie.responses"):
+        cursor.execute("select to_regclass(%s) is not null", (table,))
+        if cursor.fetchone() == (True,):
+            cursor.execute(f"select exists (select from {table})")  # noqa: S608 - the names stand here
+            if cursor.fetchone() == (True,):
+                return True
+    return False
+
+
 def _applied(cursor: psycopg2.extensions.cursor) -> set[str]:
     """Return the names of the applied migrations: one query, where yoyo's own check takes a dozen."""
     cursor.execute("select to_regclass('_yoyo_migration') is not null")
@@ -228,28 +298,6 @@ def _applied(cursor: psycopg2.extensions.cursor) -> set[str]:
         return set()
     cursor.execute("select migration_id from _yoyo_migration")
     return {str(row[0]) for row in cursor.fetchall()}
-
-
-def open_warehouse(settings: Settings, database: str | None = None) -> Connection:
-    """Return a warehouse ready for use: server started where it is ours, database there, migrations applied.
-
-    Also sets libpq's variables in this process, for dbt.
-
-    Args:
-        database: another database on the same server than the configured one.
-
-    Raises:
-        WarehouseError: see `prepare` and `EmbeddedServer.start`.
-    """
-    from ops.embedded import EmbeddedServer
-
-    connection = external(settings)
-    if connection is None:
-        connection = EmbeddedServer(settings.linekeeper_warehouse_dir).start()
-    connection = connection.in_database(database or settings.pgdatabase)
-    prepare(connection)
-    connection.activate()
-    return connection
 
 
 def external(settings: Settings) -> Connection | None:

@@ -50,7 +50,7 @@ def clone(folder_for_servers: Path) -> Iterator[Clone]:
     shutil.copyfile(root / "profiles.example.yml", root / "profiles.yml")
     words = shlex.split(started.orchestrate("db", "env"))
     variables = dict(word.split("=", 1) for word in words if word != "export")
-    assert set(variables) == {"PGHOST", "PGPORT", "PGUSER", "PGPASSWORD", "PGDATABASE"}
+    assert set(variables) == {"PGHOST", "PGPORT", "PGUSER", "PGPASSWORD", "PGDATABASE", "PGOPTIONS"}
     yield Clone(root, {**os.environ, **variables, "DBT_SEND_ANONYMOUS_USAGE_STATS": "false"})
     started.orchestrate("db", "stop")
 
@@ -83,3 +83,13 @@ def test_the_lineage_is_one_file(clone: Clone) -> None:
     # The manifest and the catalog are inside: nothing is fetched.
     assert "model.linekeeper.odds_snapshots" in text
     assert "int_quotes_normalised" in text
+
+
+def test_what_dbt_built_in_its_role_is_read_by_the_reader_and_nothing_else_is(clone: Clone) -> None:
+    """As documented for BI tools, on the embedded server as it comes."""
+    count = "select count(*) from games; select count(*) from pipeline_health"
+    assert clone.orchestrate("db", "psql", "--reader", "--", "-Atc", count).split() == ["0", "0"]
+    for refused in ("select * from ops.task_runs", "delete from games", "create table mine (one integer)"):
+        done = clone.run(sys.executable, "orchestrate.py", "db", "psql", "--reader", "--", "-Atc", refused)
+        assert done.returncode != 0
+        assert "permission denied" in done.stderr or "read-only transaction" in done.stderr

@@ -1,5 +1,6 @@
 """The recorded season 2023-24, through HTTP and from its files, against what the recordings say themselves."""
 
+import dataclasses
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -9,8 +10,10 @@ from typing import Any
 
 import pytest
 
+from ops import roles
 from ops.warehouse import Connection
 from simulator import Simulator
+from tests.end_to_end.changing import OVERTIME_COUNT, deploy_project, project, reading, second_version
 from tests.end_to_end.recordings import (
     SEASON_GAMES,
     SEASON_ODDS,
@@ -278,3 +281,73 @@ def test_the_files_again_land_nothing(from_files: Warehouse, recording: Callable
     from_files.succeed("backfill", "--files", str(recording(SEASON_ODDS)), str(recording(SEASON_GAMES)))
     assert [from_files.value(f"select count(*) from {table}") for table in tables] == counts
     assert from_files.content() == before
+
+
+GAMES = (
+    "select count(*), md5(string_agg(concat_ws(',', game_id, status, commences_at), ';' order by game_id)) "
+    "from marts.games"
+)
+QUESTIONS = (
+    GAMES,
+    "select count(*), sum(home_score + away_score) from marts.games inner join marts.game_results using (game_id)",
+    "select count(*), sum(home_score) from marts.game_versions where superseded_at is null",
+    "select count(*) from marts.game_id_map inner join marts.games using (game_id)",
+)
+"""What readers ask. Each begins with a table that changes, or with one that is read with it."""
+
+AT_MOST_SECONDS = 3
+"""How long a reader may wait for an answer while tables change. Half a second is what a change may keep others waiting
+for before it lets them pass; the rest is the question itself, on a busy machine."""
+
+
+@pytest.fixture(scope="module")
+def shared_season(server: Connection, from_files: Warehouse, targets: Path) -> Iterator[tuple[Warehouse, Connection]]:
+    """A copy of the season's warehouse with roles, which one user had made so far; and the reader."""
+    with warehouse(server, targets, from_files.connection) as made:
+        roles.make(made.connection, made.connection.user, {roles.READER: "reads the season"})
+        reader = dataclasses.replace(made.connection, user=roles.READER, password="reads the season")
+        yield made, reader
+
+
+def test_a_column_is_added_filled_from_raw_and_taken_back_while_people_read(
+    shared_season: tuple[Warehouse, Connection], games: list[dict[str, Any]], tmp_path: Path
+) -> None:
+    made, reader = shared_season
+    before = made.content()
+    with reading(reader, QUESTIONS) as readers:
+        seconds = deploy_project(made.connection, project(tmp_path / "changed", *OVERTIME_COUNT))
+    TOOK["the season got a column"], TOOK["a reader waited meanwhile at most"] = seconds, readers.longest
+    assert readers.wrong == []
+    assert readers.answers > 100
+    assert readers.longest < AT_MOST_SECONDS
+
+    # 1,257 games ended in regulation, 54 after one overtime, 8 after two: as the payloads have them.
+    found = dict(made.rows("select balldontlie_game_id, overtime_count from marts.games"))
+    overtimes = {game["id"]: sum(game[f"home_ot{number}"] is not None for number in (1, 2, 3)) for game in games}
+    assert Counter(overtimes.values()) == {0: 1257, 1: 54, 2: 8}
+    assert found == overtimes
+    versions = "select count(*) from marts.game_versions where overtime_count is distinct from greatest(period - 4, 0)"
+    assert made.value(versions) == 0
+    added = {"games": {"overtime_count"}, "game_versions": {"overtime_count"}}
+    assert made.content(added) == before
+
+    with reading(reader, QUESTIONS) as readers:
+        seconds = deploy_project(made.connection, project(tmp_path / "as_before"))
+    TOOK["the season lost it again"], TOOK["a reader waited then at most"] = seconds, readers.longest
+    assert readers.wrong == []
+    assert readers.longest < AT_MOST_SECONDS
+    assert made.content() == before
+
+
+def test_a_breaking_change_is_a_version_beside_the_one_that_people_read(
+    shared_season: tuple[Warehouse, Connection], tmp_path: Path
+) -> None:
+    made, reader = shared_season
+    before = made.content()
+    with reading(reader, QUESTIONS) as readers:
+        deploy_project(made.connection, second_version(tmp_path))
+    assert readers.wrong == []
+    assert made.value("select count(*) from marts.games_v2") == made.value("select count(*) from marts.games") == 1319
+    joined = "select count(*) from marts.games inner join marts.games_v2 using (game_id) where commences_at = starts_at"
+    assert made.value(joined) == 1319
+    assert {mart: hashed for mart, hashed in made.content().items() if mart != "games_v2"} == before

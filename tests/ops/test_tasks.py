@@ -1,6 +1,6 @@
 """How tasks are run: in order, recorded, and not stopped by what they do not need."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -28,7 +28,7 @@ from ops.tasks import (
     run_tasks,
     sports_from,
 )  # fmt: skip
-from ops.transform import BuildResult, Project
+from ops.transform import BuildResult, Project, TableContract
 from ops.warehouse import Connection
 
 NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
@@ -40,6 +40,7 @@ class Builder(Project):
 
     failing: set[str] = field(default_factory=set)
     built: list[str] = field(default_factory=list)
+    variables: Mapping[str, object] = field(default_factory=dict)
 
     def build(self, tag: str, as_of: datetime, **options: Any) -> BuildResult:
         if tag in self.failing:
@@ -48,11 +49,19 @@ class Builder(Project):
         return BuildResult((), 0.0)
 
     def build_all(self, as_of: datetime, **options: Any) -> BuildResult:
+        self.variables = options["variables"]
         return self.build("everything", as_of)
 
-    def contracts(self) -> dict[tuple[str, str], dict[str, str]]:
+    def contracts(self) -> list[TableContract]:
         columns = {"game_id": "uuid", "margin": "numeric(10, 1)", "changed_at": "timestamptz"}
-        return {("marts", table): columns for table in ("as_it_was", "got_a_column", "lost_a_column", "retyped", "new")}
+        tables = (
+            "as_it_was", "got_a_column", "lost_a_column", "lost_an_index", "lost_what_is_read", "retyped", "new"
+        )  # fmt: skip
+        return [
+            *(TableContract(table, "marts", table, columns, frozenset(["game_id"]), True) for table in tables),
+            TableContract("got_a_key", "marts", "got_a_key", columns, frozenset(columns), True),
+            TableContract("history", "marts", "history", columns),
+        ]
 
 
 @pytest.fixture
@@ -243,20 +252,70 @@ def test_what_is_no_step_is_refused(text: str) -> None:
         parse_step(text)
 
 
-def test_tables_whose_columns_have_changed_are_made_anew(pipeline: Pipeline) -> None:
-    """A column that dbt adds to a table is empty in the rows that are there: a full build would have filled it."""
-    ledger = pipeline.ledger
-    ledger.query("create schema marts")
-    for table, columns in (
-        ("as_it_was", "game_id uuid, margin numeric(10, 1), changed_at timestamptz"),
-        ("got_a_column", "game_id uuid, margin numeric(10, 1)"),
-        ("lost_a_column", "game_id uuid, margin numeric(10, 1), changed_at timestamptz, is_swapped boolean"),
-        ("retyped", "game_id text, margin numeric(10, 1), changed_at timestamptz"),
-        ("of_nobody", "game_id uuid"),
-    ):
-        ledger.query(f"create table marts.{table} ({columns})")
-    ledger.query("create view marts.reads_a_changed_one as select game_id from marts.retyped")
+HAD = {
+    "as_it_was": "game_id uuid, margin numeric(10, 1), changed_at timestamptz",
+    "got_a_column": "game_id uuid, margin numeric(10, 1)",
+    "got_a_key": "game_id uuid, margin numeric(10, 1)",
+    "history": "game_id uuid, margin numeric(10, 1)",
+    "lost_a_column": "game_id uuid, margin numeric(10, 1), changed_at timestamptz, is_swapped boolean",
+    "lost_an_index": "game_id uuid, margin numeric(10, 1), changed_at timestamptz, is_swapped boolean unique",
+    "lost_what_is_read": "game_id uuid, margin numeric(10, 1), changed_at timestamptz, is_swapped boolean",
+    "retyped": "game_id text, margin numeric(10, 1), changed_at timestamptz",
+    "of_nobody": "game_id uuid",
+}
+
+
+@pytest.fixture
+def changed(pipeline: Pipeline) -> Builder:
+    """A project whose tables have the columns of an older one."""
+    pipeline.ledger.query("create schema marts")
+    for table, columns in HAD.items():
+        pipeline.ledger.query(f"create table marts.{table} ({columns})")
+    pipeline.ledger.query("create schema intermediate")
+    pipeline.ledger.query("create view intermediate.reads_one as select * from marts.lost_a_column")
+    pipeline.ledger.query("create view intermediate.reads_another as select * from marts.lost_what_is_read")
+    pipeline.ledger.query("create view marts.reads_what_reads_it as select * from intermediate.reads_another")
+    assert isinstance(pipeline.project, Builder)
+    return pipeline.project
+
+
+def test_what_a_change_of_columns_asks_for_is_told_to_the_build(pipeline: Pipeline, changed: Builder) -> None:
+    """A column that is added is empty until its table is derived anew; what cannot be added to is made beside."""
     assert deploy(pipeline)
-    kept = ledger.query("select relname from pg_class where relnamespace = 'marts'::regnamespace order by 1")
-    assert kept == [("as_it_was",), ("of_nobody",)]
-    assert _built(pipeline) == ["everything"]
+    assert changed.variables == {
+        "refilled": ["got_a_column", "lost_a_column"],
+        "remade": ["lost_an_index", "lost_what_is_read", "retyped", "got_a_key", "history"],
+    }
+
+
+def test_no_table_is_dropped_before_its_successor_is_there(pipeline: Pipeline, changed: Builder) -> None:
+    before = pipeline.ledger.query("select oid from pg_class where relnamespace = 'marts'::regnamespace order by 1")
+    assert len(before) == 11
+    deploy(pipeline)
+    after = pipeline.ledger.query("select oid from pg_class where relnamespace = 'marts'::regnamespace order by 1")
+    assert before == after
+
+
+def test_a_column_is_filled_by_the_next_build_where_this_one_fails(pipeline: Pipeline, changed: Builder) -> None:
+    changed.failing = {"everything"}
+    with pytest.raises(TransformError):
+        deploy(pipeline)
+    changed.failing, changed.variables = set(), {}
+    assert deploy(pipeline)
+    assert changed.variables["refilled"] == ["got_a_column"]
+    pipeline.ledger.query("delete from ops.deployments")
+    assert deploy(pipeline)
+    assert changed.variables["refilled"] == []
+
+
+def test_a_table_in_use_gets_its_columns_when_it_is_free_and_keeps_nobody_waiting(
+    pipeline: Pipeline, changed: Builder, warehouse: Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ops.changes.LOCK_MILLISECONDS", 100)
+    monkeypatch.setattr("ops.changes.LOCK_SECONDS", 0.3)
+    user = warehouse.connect(autocommit=False)
+    user.cursor().execute("select * from marts.got_a_column")
+    with pytest.raises(TransformError, match="got_a_column cannot change its columns: somebody has kept it in use"):
+        deploy(pipeline)
+    user.close()
+    assert deploy(pipeline)

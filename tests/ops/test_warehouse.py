@@ -12,8 +12,9 @@ from psycopg2 import sql
 
 from ops.errors import WarehouseError
 from ops.paths import MIGRATIONS
+from ops.roles import open_warehouse
 from ops.settings import load_settings
-from ops.warehouse import Connection, check_version, create_database, drop_database, migrate, open_warehouse, prepare
+from ops.warehouse import Connection, check_version, create_database, drop_database, migrate, prepare
 
 
 def _tables(connection: Connection) -> set[str]:

@@ -2,6 +2,7 @@
 
 import functools
 import os
+import re
 import socket
 import subprocess
 import sys
@@ -26,6 +27,7 @@ COMMANDS: tuple[list[str], ...] = (
     [], ["run_team_stats"], ["run_ingest"], ["run_snapshot"], ["run_scoring"], ["run_results_sync"], ["run_grading"],
     ["cycle"], ["schedule"], ["backfill"], ["demo"], ["docs"], ["status"],
     ["db"], ["db", "start"], ["db", "stop"], ["db", "status"], ["db", "env"], ["db", "psql"], ["db", "create"],
+    ["db", "roles"], ["db", "rollback"],
     ["dead-letters"], ["dead-letters", "list"], ["dead-letters", "show"], ["dead-letters", "replay"],
     ["dead-letters", "discard"],
 )  # fmt: skip
@@ -260,6 +262,35 @@ def test_the_warehouse_can_be_used_by_other_programs(warehouse: Connection, capf
     exported = capfd.readouterr().out
     shown = subprocess.run(["sh", "-c", exported + 'echo "$PGDATABASE $PGPASSWORD"'], capture_output=True, text=True)
     assert shown.stdout.strip() == f"{warehouse.database} {warehouse.password}"
+
+
+def test_a_server_of_your_own_gets_its_roles_and_loses_them_again(
+    warehouse: Connection, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LINEKEEPER_READER_PASSWORD", "reads-and-nothing-else")
+    assert _run(capsys, "db", "env", "--reader")[2] == [
+        f"error: {warehouse} has no role for reading: make it with `python orchestrate.py db roles`"
+    ]
+    code, out, errors = _run(capsys, "db", "roles")
+    assert (code, errors) == (0, [])
+    assert f"linekeeper_reader reads {warehouse.database}" in out
+    _, out, _ = _run(capsys, "db", "env")
+    assert "export PGOPTIONS=-crole=linekeeper_transformer" in out
+    _, out, _ = _run(capsys, "db", "env", "--reader")
+    asked = out + """printf '%s %s %s' "$PGUSER" "$PGPASSWORD" "${PGOPTIONS-none}" """
+    shown = subprocess.run(["sh", "-c", asked], capture_output=True, text=True, env={"PGOPTIONS": "-crole=other"})
+    assert shown.stdout == "linekeeper_reader reads-and-nothing-else none"
+    code, out, _ = _run(capsys, "db", "roles", "--undo")
+    assert f"{warehouse.user} does everything in {warehouse.database} again" in " ".join(out.split())
+    _, out, _ = _run(capsys, "db", "env")
+    assert "PGOPTIONS" not in out
+
+
+@pytest.mark.usefixtures("warehouse")
+def test_a_migration_is_taken_back_by_name(capsys: pytest.CaptureFixture[str]) -> None:
+    code, out, errors = _run(capsys, "db", "rollback")
+    assert (code, errors) == (0, [])
+    assert re.search(r"^\d{4}\.\w+ taken back$", out.strip())
 
 
 @pytest.mark.usefixtures("warehouse")
