@@ -108,7 +108,8 @@ def value(pipeline: Pipeline, query: str) -> Any:
 
 def bytes_of(pipeline: Pipeline, relation: str) -> int:
     """What a table takes on disk, with its indexes and what it keeps out of line, after a vacuum."""
-    pipeline.ledger.query(f"vacuum {relation}")
+    with pipeline.connection.owner.session() as session, session.cursor() as cursor:
+        cursor.execute(f"vacuum {relation}")
     return int(value(pipeline, f"select pg_total_relation_size('{relation}')"))
 
 

@@ -101,10 +101,11 @@ def fill(pipeline: Pipeline, feed: Feed, begin: datetime, boards: int) -> dateti
         _land(pipeline, "odds_api", [response for at in part[::2] for response in feed.scores(at)])
         _land(pipeline, "balldontlie", [response for at in part for response in feed.games(at, -1, 7)])
     _land(pipeline, "odds_api", [_response("odds", end, [], sport_key=SPORT, markets_asked=",".join(FEATURED))])
-    for source, tables in _TABLES.items():
-        pipeline.ledger.query(_ONE_LOAD_A_BOARD.format(schema=f"staging_{source}"))
-        for table in tables:
-            pipeline.ledger.query(_LOAD_OF_ITS_RESPONSE.format(schema=f"staging_{source}", table=table))
+    with pipeline.connection.owner.session() as session, session.cursor() as cursor:
+        for source, tables in _TABLES.items():
+            cursor.execute(_ONE_LOAD_A_BOARD.format(schema=f"staging_{source}"))
+            for table in tables:
+                cursor.execute(_LOAD_OF_ITS_RESPONSE.format(schema=f"staging_{source}", table=table))
     pipeline.ledger.analyze()
     raise_failures(backfill.build(replace(pipeline, clock=Clock(end)), PAST))
     pipeline.ledger.analyze()

@@ -89,7 +89,7 @@ class History:
 
     def remember(self) -> None:
         """Set the few days aside: they are what is multiplied, however much is added to the tables."""
-        with self.connection.session() as session, session.cursor() as cursor:
+        with self.connection.owner.session() as session, session.cursor() as cursor:
             self._tables = _tables(cursor)
             cursor.execute(sql.SQL("create schema {}").format(sql.Identifier(SEED)))
             cursor.execute(_TEAMS)
@@ -102,7 +102,7 @@ class History:
         Indexes are dropped for it and made again, as that is faster from a tenth of the rows on.
         """
         first, last = self.copies + 1, copies
-        with self.connection.session() as session, session.cursor() as cursor:
+        with self.connection.owner.session() as session, session.cursor() as cursor:
             cursor.execute("set synchronous_commit = off; set maintenance_work_mem = '1GB'; set work_mem = '256MB'")
             for table in self._tables:
                 step = self.thinned.get(table.name, 1)

@@ -86,7 +86,7 @@ def main() -> None:
         responses = list(_responses(folder))
         one, text = responses[len(responses) // 2 :][:1], _lines(responses)
         timings = Timings()
-        with pipeline.connection.session() as session, session.cursor() as cursor:
+        with pipeline.connection.owner.session() as session, session.cursor() as cursor:
             for _ in range(chosen.rounds):
                 cursor.execute("truncate staging_odds_api.odds, staging_odds_api.responses")
                 with timings.measure("landing"):

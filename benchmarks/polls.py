@@ -69,7 +69,7 @@ def _backfill(pipeline: Pipeline, folder: Path) -> tuple[Timings, dict[str, int]
 
 def _floor(pipeline: Pipeline, folder: Path) -> Timings:
     timings = Timings()
-    with pipeline.connection.session() as session, session.cursor() as cursor:
+    with pipeline.connection.owner.session() as session, session.cursor() as cursor:
         cursor.execute(FLOOR_TABLE)
         text = io.StringIO()
         with timings.measure("parse"):
