@@ -1,13 +1,13 @@
-{% macro forget_missing(relation, key) -%}
-    delete from {{ this }} as kept
+{% macro forget_missing(target, derived, key) %}
+    delete from {{ target }} as kept
     where
         not exists (
-            select 1
-            from {{ relation }} as current_rows
+            select
+            from {{ derived }} as derived
             where
                 {%- for column in key %}
                 {% if not loop.first %}and {% endif -%}
-                current_rows.{{ column }} = kept.{{ column }}
+                derived.{{ column }} = kept.{{ column }}
                 {%- endfor %}
         )
 {%- endmacro %}

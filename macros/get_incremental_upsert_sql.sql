@@ -20,18 +20,7 @@
     {%- set others = columns | reject("in", key) | list -%}
 
     {%- if model.name in var("refilled", []) %}
-
-    delete from {{ target }} as kept
-    where
-        not exists (
-            select
-            from {{ arg_dict["temp_relation"] }} as derived
-            where
-                {%- for column in key %}
-                {% if not loop.first %}and {% endif -%}
-                derived.{{ column }} = kept.{{ column }}
-                {%- endfor %}
-        );
+    {{ forget_missing(target, arg_dict["temp_relation"], key) }};
     {%- endif %}
 
     insert into {{ target }} as kept ({{ columns | join(", ") }})

@@ -14,7 +14,7 @@ from typing import Any
 from ops.paths import ROOT
 
 TASK_TAGS = {"team_stats", "ingest", "snapshot", "scoring", "results", "grading"}
-INCREMENTAL_STRATEGIES = {"upsert", "append", "delete+insert"}
+INCREMENTAL_STRATEGIES = {"upsert", "mirror", "append", "delete+insert"}
 IRREGULAR_PARTICIPLES = ("known", "rewound", "seen", "split")
 EXCEPTIONS = Path(__file__).with_name("exceptions.csv")
 

@@ -171,3 +171,22 @@ def test_an_upsert_that_cannot_be_right_fails(sandbox: Sandbox, warehouse: Conne
         sandbox.write("models/quotes.sql", model)
         assert message in build(sandbox)
         assert quotes(warehouse) == [("a", "home", -110)]
+
+
+def test_a_mirror_holds_what_is_derived_and_nothing_else(sandbox: Sandbox, warehouse: Connection) -> None:
+    """One row goes, one changes, one comes, one stays: the one that stays is not written again."""
+    mirror = MODEL.replace("'upsert'", "'mirror'").replace("and not claims.is_done", "")
+    sandbox.write("models/quotes.sql", mirror)
+    sandbox.write("models/quotes.yml", PROPERTIES)
+    land(warehouse, "1", [("gone", "home", -110), ("moved", "home", -110), ("same", "home", -110)])
+    build(sandbox)
+    before = {row[0]: row[2:] for row in row_versions(warehouse)}
+    with warehouse.session() as session, session.cursor() as cursor:
+        cursor.execute("delete from staging_odds_api.events where event_id in ('gone', 'moved')")
+    land(warehouse, "2", [("moved", "home", -120), ("new", "home", 150)])
+    build(sandbox)
+    assert quotes(warehouse) == [("moved", "home", -120), ("new", "home", 150), ("same", "home", -110)]
+    assert {row[0]: row[2:] for row in row_versions(warehouse)}["same"] == before["same"]
+    after = row_versions(warehouse)
+    build(sandbox)
+    assert row_versions(warehouse) == after

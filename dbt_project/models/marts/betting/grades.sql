@@ -1,12 +1,9 @@
 {{ config(
     materialized='incremental',
-    incremental_strategy='upsert',
+    incremental_strategy='mirror',
     unique_key=['pick_id', 'grade_version'],
     on_schema_change='append_new_columns',
     tags=['grading'],
-    post_hook=["{{ forget_missing(
-        ref('int_picks_graded'), ['pick_id', 'grade_version']
-    ) }}"],
 ) }}
 
 with picks_graded as (

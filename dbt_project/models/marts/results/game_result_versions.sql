@@ -1,12 +1,9 @@
 {{ config(
     materialized='incremental',
-    incremental_strategy='upsert',
+    incremental_strategy='mirror',
     unique_key=['game_id', 'result_version'],
     on_schema_change='append_new_columns',
     tags=['results'],
-    post_hook=["{{ forget_missing(
-        ref('int_results_versioned'), ['game_id', 'result_version']
-    ) }}"],
 ) }}
 
 with results_versioned as (

@@ -1,12 +1,9 @@
 {{ config(
     materialized='incremental',
-    incremental_strategy='upsert',
+    incremental_strategy='mirror',
     unique_key='game_id',
     on_schema_change='append_new_columns',
     tags=['results'],
-    post_hook=["{{ forget_missing(
-        ref('int_results_settled'), ['game_id']
-    ) }}"],
 ) }}
 
 with results_settled as (

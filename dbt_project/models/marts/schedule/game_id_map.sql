@@ -1,10 +1,9 @@
 {{ config(
     materialized='incremental',
-    incremental_strategy='upsert',
+    incremental_strategy='mirror',
     unique_key=['source', 'source_id'],
     on_schema_change='append_new_columns',
     tags=['ingest', 'results'],
-    post_hook=["{{ forget_missing(ref('int_events_matched'), ['source', 'source_id']) }}"],
     indexes=[{'columns': ['game_id']}],
 ) }}
 

@@ -1,10 +1,9 @@
 {{ config(
     materialized='incremental',
-    incremental_strategy='upsert',
+    incremental_strategy='mirror',
     unique_key='game_id',
     on_schema_change='append_new_columns',
     tags=['ingest', 'results'],
-    post_hook=["{{ forget_missing(ref('int_games_scheduled'), ['game_id']) }}"],
     indexes=[
         {'columns': ['home_team_id', 'commences_at']},
         {'columns': ['commences_at']},

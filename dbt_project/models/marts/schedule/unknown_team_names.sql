@@ -1,12 +1,9 @@
 {{ config(
     materialized='incremental',
-    incremental_strategy='upsert',
+    incremental_strategy='mirror',
     unique_key=['source', 'league', 'source_name'],
     on_schema_change='append_new_columns',
     tags=['ingest', 'results'],
-    post_hook=["{{ forget_missing(
-        ref('int_team_names_missed'), ['source', 'league', 'source_name']
-    ) }}"],
 ) }}
 
 with team_names_missed as (

@@ -1,12 +1,9 @@
 {{ config(
     materialized='incremental',
-    incremental_strategy='upsert',
+    incremental_strategy='mirror',
     unique_key=['game_id', 'team_id'],
     on_schema_change='append_new_columns',
     tags=['team_stats'],
-    post_hook=[
-        "{{ forget_missing(ref('int_team_games_paired'), ['game_id', 'team_id']) }}",
-    ],
     indexes=[{'columns': ['team_id', 'commences_at']}],
 ) }}
 

@@ -1,10 +1,9 @@
 {{ config(
     materialized='incremental',
-    incremental_strategy='upsert',
+    incremental_strategy='mirror',
     unique_key='team_id',
     on_schema_change='append_new_columns',
     tags=['team_stats'],
-    post_hook=["{{ forget_missing(ref('league_teams'), ['team_id']) }}"],
 ) }}
 
 with league_teams as (
