@@ -3,20 +3,16 @@
 Over real HTTP, into a real warehouse. What is promised for each stands in docs/reliability.md.
 """
 
-import json
 from collections.abc import Iterator
-from copy import deepcopy
 from dataclasses import dataclass
-from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
-import requests
 
 from ops.warehouse import Connection
-from simulator import DEFAULT_KEY, League, Simulator, SimulatorApp, SimulatorClock, serve
-from tests.end_to_end.arrivals import Content, differences
+from simulator import League, Simulator, SimulatorApp, SimulatorClock, serve
+from tests.end_to_end.arrivals import differences
 from tests.end_to_end.storms import END, LEAGUE, START, Episode, Night, instants, only_the_schedule
 from tests.end_to_end.warehouses import simulated, warehouse
 
