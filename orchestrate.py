@@ -24,9 +24,9 @@ from ops.clock import parse_instant, to_iso
 from ops.commands import letters_app, server_app
 from ops.errors import LinekeeperError, SettingsError
 from ops.ledger import Ledger, describe, leaves
+from ops.roles import open_warehouse
 from ops.settings import Settings, load_settings, silence_usage_statistics
 from ops.tasks import Outcome, Task
-from ops.roles import open_warehouse
 
 DAILY, QUARTER_HOUR, HALF_HOUR = timedelta(days=1), timedelta(minutes=15), timedelta(minutes=30)
 BOTH, SCHEDULE = ("odds_api", "balldontlie"), ("balldontlie",)

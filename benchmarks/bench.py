@@ -19,10 +19,10 @@ import structlog
 from ops.clock import Clock
 from ops.ledger import Ledger
 from ops.paths import ROOT
+from ops.roles import open_warehouse
 from ops.settings import Settings, load_settings
 from ops.tasks import Pipeline
 from ops.transform import Project
-from ops.roles import open_warehouse
 from ops.warehouse import drop_database
 
 RECORDINGS = ROOT / ".." / "shared" / "data"

@@ -25,10 +25,10 @@ from pydantic import SecretStr
 from ops import backfill
 from ops.clock import Clock
 from ops.ledger import Ledger
+from ops.roles import open_warehouse
 from ops.settings import Settings, load_settings
 from ops.tasks import Pipeline, deploy, raise_failures, run_tasks
 from ops.transform import Project
-from ops.roles import open_warehouse
 from ops.warehouse import drop_database
 from orchestrate import PAST, TASKS
 from simulator import League, LeagueSettings, Options, Simulator, SimulatorApp, SimulatorClock, serve
