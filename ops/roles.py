@@ -75,7 +75,7 @@ def open_warehouse(settings: Settings, database: str | None = None) -> Connectio
         WarehouseError: see `ops.warehouse.prepare`, `EmbeddedServer.start` and `apply`.
     """
     name = database or settings.pgdatabase
-    connection = external(settings)
+    connection = _external(settings)
     if connection is not None:
         connection = connection.in_database(name)
         prepare(connection)
@@ -98,7 +98,7 @@ def running_warehouse(settings: Settings) -> Connection:
     Raises:
         WarehouseError: the embedded server does not run, or the server cannot be reached.
     """
-    connection = external(settings)
+    connection = _external(settings)
     if connection is not None:
         return _acting(connection, standing(connection))
     server = EmbeddedServer(settings.linekeeper_warehouse_dir)
@@ -296,6 +296,19 @@ def _make_roles(cursor: psycopg2.extensions.cursor, login: str, passwords: Mappi
         if member not in (LOADER, TRANSFORMER):
             groups = sql.SQL(", ").join(map(sql.Identifier, (LOADER, TRANSFORMER)))
             cursor.execute(sql.SQL("grant {} to {}").format(groups, sql.Identifier(member)))
+
+
+def _external(settings: Settings) -> Connection | None:
+    """Return the connection to a server of one's own, None for the embedded one.
+
+    Where the variables of `db env` are set, they name the embedded server: it is no other for that.
+    """
+    connection = external(settings)
+    if connection is not None and connection.user == PIPELINE:
+        embedded = EmbeddedServer(settings.linekeeper_warehouse_dir).running()
+        if embedded is not None and (embedded.host, embedded.port) == (connection.host, connection.port):
+            return None
+    return connection
 
 
 def _acting(connection: Connection, found: Standing) -> Connection:

@@ -5,6 +5,8 @@ or any PostgreSQL 15 to 18 named by libpq's own variables PGHOST, PGPORT, PGUSER
 PGPASSWORD and PGDATABASE.
 """
 
+import contextlib
+import io
 import logging
 import os
 import re
@@ -272,8 +274,10 @@ def roll_back(connection: Connection, count: int = 1, folder: Path = MIGRATIONS)
                     f"rolling back to before 0003 would drop the payloads that have landed in {connection}: "
                     "they are kept for ever; take back fewer migrations, or drop the database yourself"
                 )
-            for migration in chosen:
-                backend.rollback_one(migration)
+            # yoyo prints what a statement returns.
+            with contextlib.redirect_stdout(io.StringIO()):
+                for migration in chosen:
+                    backend.rollback_one(migration)
         except (psycopg2.Error, exceptions.BadMigration) as error:
             raise WarehouseError(f"a rollback of {connection} failed: {_reason(error)}") from None
         finally:

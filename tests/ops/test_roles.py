@@ -183,12 +183,38 @@ def test_the_embedded_warehouse_has_its_roles_from_the_start(embedded: EmbeddedS
     with Ledger(connection) as ledger, ledger.run("run_ingest"):
         ledger.analyze()
 
+    # `db env` names the embedded server, which is no other for that.
+    named = load_settings()
+    assert (named.pghost, named.pguser) == (connection.host, PIPELINE)
+    assert roles.open_warehouse(named) == roles.running_warehouse(named) == connection
+    assert roles.reading(named) == roles.reading(settings)
+
     reader = roles.reading(settings)
     assert _run(reader, "select current_user, current_setting('default_transaction_read_only')") == [(READER, "on")]
     for database in ("postgres", "template1"):
         with pytest.raises(WarehouseError, match=f'permission denied for database "{database}"'):
             reader.in_database(database).connect()
     drop_database(connection)
+
+
+def test_who_is_no_superuser_makes_the_roles_on_the_newest_server_too(embedded: EmbeddedServer) -> None:
+    """From PostgreSQL 16 on, who may make roles is no member of those by it, and rules over those alone."""
+    admin = embedded.start()
+    _run(admin.in_database("postgres"), "create role operator login createdb createrole password 'operating'",
+         "create role pipe login password 'pipe'")  # fmt: skip
+    operator = dataclasses.replace(admin, user="operator", password="operating", database="operated")
+    prepare(operator)
+    _run(operator, "create schema marts", "create table marts.games as select 7 as game")
+    assert roles.make(operator, "pipe", {READER: "read"}) is False
+    assert roles.make(operator, "pipe", {READER: "read anew"}) is False
+    assert roles.standing(operator) == roles.standing(dataclasses.replace(operator, user="pipe", password="pipe"))
+    reader = dataclasses.replace(operator, user=READER, password="read anew")
+    assert _run(reader, "select game from games") == [(7,)]
+    with pytest.raises(psycopg2.errors.InsufficientPrivilege):
+        _run(reader, "set default_transaction_read_only = off", "delete from games")
+    roles.unmake(operator)
+    assert roles.standing(operator).is_in_force is False
+    _run(operator, "insert into marts.games values (8)", "drop schema intermediate cascade")
 
 
 def test_an_embedded_warehouse_of_before_gets_its_roles(embedded: EmbeddedServer) -> None:

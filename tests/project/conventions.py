@@ -147,7 +147,9 @@ def column_types_are_exact(project: Project) -> Iterator[Violation]:
 def every_file_has_its_properties_beside_it(project: Project) -> Iterator[Violation]:
     for node in (*project.models, *project.seeds, *project.macros):
         patch = (node["patch_path"] or "").partition("://")[2]
-        expected = str(Path(node["original_file_path"]).with_suffix(".yml"))
+        path = Path(node["original_file_path"])
+        # The versions of a model share the properties of the first.
+        expected = str(path.with_name(f"{node['name']}.yml") if node.get("version") else path.with_suffix(".yml"))
         if patch != expected:
             yield Violation(node["name"], f"has its properties in {patch or 'no file'}, not in {expected}")
 

@@ -157,6 +157,12 @@ def test_a_broken_rule_is_noticed(name: str, changes: dict[str, Any]) -> None:
     assert list(RULES[name].find(broken))
 
 
+def test_the_versions_of_a_model_share_their_properties() -> None:
+    second = node(version=2, original_file_path="dbt_project/models/marts/odds/quotes_v2.sql")
+    find: Callable[[Project], Any] = RULES["every_file_has_its_properties_beside_it"].find
+    assert list(find(Project(models=(node(version=1), second), seeds=(), macros=(), sources=()))) == []
+
+
 def test_what_only_looks_forbidden_is_allowed() -> None:
     allowed = query("select distinct on (a) a -- now() would be wrong here\n    from b union all select 1")
     find: Callable[[Project], Any] = RULES["sql_has_nothing_forbidden"].find
