@@ -29,7 +29,7 @@ from extract.contracts import CHECKS, Breach
 from extract.records import DeadLetter, Ledger
 
 LARGEST_ELEMENT = 4 * 2**20
-"""Bytes of JSON; the largest recorded, an event with the odds of 67 bookmakers, has a fortieth of it."""
+"""Characters of JSON; the largest element recorded, an event with the props of ten bookmakers, has 42,664 bytes."""
 
 LONGEST_ID = 200
 

@@ -71,7 +71,7 @@ def show_status(console: Console, ledger: Ledger, cadences: dict[str, timedelta]
         fresh.add_row(row[0], row[1], _ago(row[2], now), "" if row[3] is None else f"{row[3]:,}", row[4] or "")
     console.print(fresh if fresh.row_count else "Nothing has been asked of an API yet.")
 
-    for line in _circuits(ledger, now):
+    for line in circuits(ledger, now):
         console.print(line, markup=False)
 
     letters = _table("Open dead letters", "kind", "source", "reason", "count", "latest")
@@ -94,7 +94,7 @@ def _run_row(name: str, run: LastRun | None, now: datetime) -> tuple[str, ...]:
     )  # fmt: skip
 
 
-def _circuits(ledger: Ledger, now: datetime) -> list[str]:
+def circuits(ledger: Ledger, now: datetime) -> list[str]:
     """What to say of each source that is down."""
     lines = []
     for source in ("odds_api", "balldontlie"):

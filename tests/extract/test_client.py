@@ -227,6 +227,20 @@ def test_a_body_that_is_not_what_it_says_is_asked_again(
         assert caught.value.raw_body == answer.body
 
 
+def test_a_body_that_does_not_end_is_not_read_to_its_end(wire: Wire, book: Book, clock: StoppedClock) -> None:
+    client = odds_api.connect(
+        base_url=wire.base_url, key=SecretStr(KEY), ledger=book, clock=clock, retry=RetryPolicy(max_attempts=1)
+    )
+    client._max_body_bytes = 1_000_000
+    wire.answers = [Canned(body=b"[" + b"1," * 5_000_000 + b"1]")]
+
+    with pytest.raises(BadPayload, match="the body is longer than 1,000,000 bytes") as caught:
+        ask(client)
+
+    assert caught.value.raw_body is not None
+    assert 1_000_000 < len(caught.value.raw_body) < 2_000_000
+
+
 def test_a_bad_body_is_paid_for_at_most_three_times(wire: Wire, odds_client: ApiClient, book: Book) -> None:
     wire.answers = [Canned(body=b"[", headers={"x-requests-last": "3"})]
 

@@ -1,5 +1,6 @@
 """How tasks are run: in order, recorded, and not stopped by what they do not need."""
 
+import dataclasses
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -8,10 +9,10 @@ from typing import Any
 
 import pytest
 
-from extract.records import AuthenticationError, UnreachableHost
+from extract.records import AuthenticationError, CircuitOpen, LandingInterrupted, UnreachableHost
 from ops.backfill import parse_step
 from ops.clock import Clock
-from ops.errors import BudgetError, SettingsError, TransformError
+from ops.errors import BudgetError, SettingsError, TransformError, TransformInterrupted
 from ops.ledger import Ledger
 from ops.paths import ROOT
 from ops.settings import load_settings
@@ -144,6 +145,79 @@ def test_where_nothing_answers_nothing_is_built_on_it(pipeline: Pipeline) -> Non
 def test_a_task_run_alone_does_not_ask_what_it_needs(pipeline: Pipeline) -> None:
     outcomes = run_tasks(pipeline, [task for task in _tasks() if task.name == "scoring"])
     assert _states(outcomes) == {"scoring": "succeeded"}
+
+
+def _attempts(pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch, most: int = 3) -> list[float]:
+    """Allow attempts; returns the waits between them, of which none is waited."""
+    monkeypatch.setenv("LINEKEEPER_TASK_ATTEMPTS", str(most))
+    pipeline.settings = load_settings()
+    waits: list[float] = []
+    pipeline.sleep = waits.append
+    return waits
+
+
+def _states_on_record(pipeline: Pipeline) -> list[tuple[int, str]]:
+    return [(row[0], row[1]) for row in pipeline.ledger.query("select attempt, state from ops.task_runs order by 1")]
+
+
+@pytest.mark.parametrize(
+    "error",
+    [UnreachableHost("no answer"), LandingInterrupted("the connection was lost"), TransformInterrupted("deadlock")],
+)
+def test_a_cause_that_may_pass_is_tried_again_with_jitter(
+    pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    failing = [error, error]
+
+    def extract(pipeline: Pipeline) -> Extracted:
+        if failing:
+            raise failing.pop()
+        return Extracted(7)
+
+    waits = _attempts(pipeline, monkeypatch)
+    assert _states(run_tasks(pipeline, _tasks(ingest=extract)[:1])) == {"ingest": "succeeded"}
+    assert _states_on_record(pipeline) == [(1, "failed"), (2, "failed"), (3, "succeeded")]
+    assert len(waits) == 2
+    assert 0 <= waits[0] <= 5
+    assert 0 <= waits[1] <= 10
+
+
+def test_the_last_attempt_of_a_cycle_is_dead(pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch) -> None:
+    def extract(pipeline: Pipeline) -> Extracted:
+        raise UnreachableHost("no answer")
+
+    _attempts(pipeline, monkeypatch)
+    outcomes = run_tasks(pipeline, _tasks(ingest=extract)[:1])
+    assert (outcomes[0].state, outcomes[0].message) == ("failed", "no answer")
+    assert _states_on_record(pipeline) == [(1, "failed"), (2, "failed"), (3, "dead")]
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        AuthenticationError("the key is refused"), BudgetError("it would cost too much"), CircuitOpen("it is down"),
+        TransformError("a model is broken"),
+    ],
+)  # fmt: skip
+def test_what_would_fail_the_same_way_is_not_tried_again(
+    pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    def extract(pipeline: Pipeline) -> Extracted:
+        raise error
+
+    waits = _attempts(pipeline, monkeypatch)
+    assert _states(run_tasks(pipeline, _tasks(ingest=extract)[:1])) == {"ingest": "failed"}
+    assert (len(_states_on_record(pipeline)), waits) == (1, [])
+
+
+def test_no_attempt_is_begun_after_the_cadence(pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch) -> None:
+    def extract(pipeline: Pipeline) -> Extracted:
+        raise UnreachableHost("no answer")
+
+    waits = _attempts(pipeline, monkeypatch, most=20)
+    task = dataclasses.replace(_tasks(ingest=extract)[0], every=timedelta(seconds=0))
+    run_tasks(pipeline, [task])
+    assert (_states_on_record(pipeline), waits) == ([(1, "dead")], [])
 
 
 def test_an_unexpected_error_is_recorded_and_not_hidden(pipeline: Pipeline) -> None:
