@@ -9,7 +9,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, ClassVar, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
+
+if TYPE_CHECKING:
+    from extract.payloads import Response
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +100,9 @@ class Ledger(Protocol):
 
     def dead_letter(self, letter: DeadLetter) -> None:
         """Keep one dead letter; the same natural key again counts as an attempt."""
+
+    def keep_response(self, source: str, response: Response) -> bool:
+        """Keep a response until the load that lands it, for the next run if this one is killed; say if it is kept."""
 
 
 class ExtractError(Exception):

@@ -22,6 +22,22 @@ from ops.errors import WarehouseError
 from ops.paths import MIGRATIONS
 from ops.settings import Settings
 
+SESSION_OPTIONS = " ".join(
+    f"-c {name}={value}"
+    for name, value in {
+        "timezone": "UTC",
+        # A statement whose client is gone ends within two seconds, and with it the locks it holds.
+        "client_connection_check_interval": "2s",
+        # A machine that is gone without a word is noticed within two minutes.
+        "tcp_keepalives_idle": "60",
+        "tcp_keepalives_interval": "10",
+        "tcp_keepalives_count": "6",
+        # A runner that hangs in the middle of a transaction does not hold its locks for ever.
+        "idle_in_transaction_session_timeout": "15min",
+    }.items()
+)
+"""What every session of the runner, of dlt and of dbt is opened with."""
+
 OLDEST_MAJOR, NEWEST_MAJOR = 15, 18
 MIGRATION_LOCK = 4_722_531_097_461_153_025
 """Advisory lock held while migrations are applied. Any constant does, if nothing else uses it."""
@@ -66,7 +82,9 @@ class Connection:
 
     def activate(self) -> None:
         """Set libpq's variables in this process, which is what dbt's profile reads."""
-        os.environ.update(self.environment())
+        given = os.environ.get("PGOPTIONS", "")
+        options = given if SESSION_OPTIONS in given else f"{SESSION_OPTIONS} {given}".strip()
+        os.environ.update(self.environment() | {"PGOPTIONS": options})
 
     def in_database(self, name: str) -> "Connection":
         """Return the connection to another database of the same server."""
@@ -87,7 +105,7 @@ class Connection:
                 dbname=self.database,
                 connect_timeout=10,
                 application_name="linekeeper",
-                options="-c timezone=UTC",
+                options=SESSION_OPTIONS,
             )
         except psycopg2.OperationalError as error:
             raise WarehouseError(

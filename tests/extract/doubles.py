@@ -14,6 +14,7 @@ from urllib.parse import parse_qsl, urlsplit
 
 from extract.extraction import Extraction
 from extract.landing import Landing
+from extract.payloads import Response
 from extract.records import ApiRequest, DeadLetter
 
 KEY = "sesame/open+42 times".replace(" ", "-")
@@ -27,12 +28,17 @@ class Book:
 
     requests: list[ApiRequest] = field(default_factory=list)
     letters: list[DeadLetter] = field(default_factory=list)
+    kept: list[Response] = field(default_factory=list)
 
     def record_request(self, request: ApiRequest) -> None:
         self.requests.append(request)
 
     def dead_letter(self, letter: DeadLetter) -> None:
         self.letters.append(letter)
+
+    def keep_response(self, source: str, response: Response) -> bool:
+        self.kept.append(response)
+        return False
 
 
 @dataclass(slots=True)
