@@ -9,10 +9,12 @@ load, and a package that is completed twice lands once.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
+import psycopg2
 from dlt.common.configuration.container import Container
 from dlt.common.destination import DestinationCapabilitiesContext
 from dlt.common.destination.client import LoadJob, RunnableLoadJob
@@ -64,6 +66,15 @@ class _Session(Psycopg2SqlClient):
     """A session in which a transaction within a transaction is part of it."""
 
     _depth = 0
+
+    def open_connection(self) -> Any:
+        """Open a session with the options that libpq's own variable has; dlt would replace them."""
+        self._conn = psycopg2.connect(
+            self.credentials.to_native_representation(),
+            options=f"{os.environ.get('PGOPTIONS', '')} -c search_path={self.fully_qualified_dataset_name()},public",
+        )
+        self._conn.autocommit = True
+        return self._conn
 
     @contextmanager
     def begin_transaction(self) -> Iterator[DBTransaction]:

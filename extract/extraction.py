@@ -16,7 +16,7 @@ import structlog
 from dlt.extract import DltResource, DltSource
 
 from extract.client import Answer, ApiClient, Fetched
-from extract.payloads import Response, landing_tables
+from extract.payloads import FROM_API, Response, landing_tables
 from extract.records import (
     AuthenticationError,
     CircuitOpen,
@@ -50,10 +50,13 @@ class Extraction:
     Attributes:
         source: one resource an endpoint; yields Arrow tables of the landing tables.
         problems: empty until the source has been run.
+        kept: ids of the responses in it that the ledger keeps until they have landed;
+            empty until the source has been run.
     """
 
     source: DltSource
     problems: Problems
+    kept: list[str] = field(default_factory=list)
 
 
 class Asker:
@@ -107,6 +110,7 @@ def extraction(
     ledger: Ledger,
     *,
     batch: int = 1,
+    kept: list[str] | None = None,
 ) -> Extraction:
     """A dlt source with one resource an endpoint, over responses as they come.
 
@@ -116,11 +120,15 @@ def extraction(
         problems: where the iterators keep what went wrong.
         ledger: receives the dead letters of elements.
         batch: responses converted to one Arrow table; the most held in memory.
+        kept: ids of those responses that the ledger keeps already; None if they are yet to arrive.
     """
+    ids = [] if kept is None else kept
 
     def resource(endpoint: str, responses: Iterator[Response]) -> DltResource:
+        arriving = _keeping(name, responses, ledger, ids) if kept is None else responses
+
         def rows() -> Iterator[Any]:
-            while gathered := list(islice(responses, batch)):
+            while gathered := list(islice(arriving, batch)):
                 for table_name, table in landing_tables(name, gathered, ledger):
                     yield dlt.mark.with_table_name(table, table_name)
 
@@ -130,7 +138,15 @@ def extraction(
         for endpoint, responses in endpoints.items():
             yield resource(endpoint, responses)
 
-    return Extraction(dlt.source(resources, name=name)(), problems)
+    return Extraction(dlt.source(resources, name=name)(), problems, ids)
+
+
+def _keeping(name: str, responses: Iterator[Response], ledger: Ledger, kept: list[str]) -> Iterator[Response]:
+    """Have the ledger keep each response that cannot be read again, as soon as it is here."""
+    for response in responses:
+        if response.origin == FROM_API and ledger.keep_response(name, response):
+            kept.append(response.request_id)
+        yield response
 
 
 def in_chunks(
@@ -148,13 +164,16 @@ def in_chunks(
     in memory. Each carries the problems met on the way to its last response; if the
     requests after that all failed, a last extraction without rows carries theirs.
     """
+    kept: list[str] = []
+    arriving = _keeping(name, responses, ledger, kept)
     while True:
-        gathered = list(islice(responses, size))
+        kept.clear()
+        gathered = list(islice(arriving, size))
         met = Problems([*problems.failures], [*problems.limits])
         problems.failures.clear()
         problems.limits.clear()
         if not gathered and not met.failures and not met.limits:
             return
-        yield extraction(name, {endpoint: iter(gathered)}, met, ledger, batch=size)
+        yield extraction(name, {endpoint: iter(gathered)}, met, ledger, batch=size, kept=[*kept])
         if len(gathered) < size:
             return

@@ -27,7 +27,7 @@ import structlog
 from dlt.common.pipeline import LoadInfo
 from psycopg2 import sql
 
-from extract.destination import OneTransaction
+from extract.destination import BeforeCommit, OneTransaction
 from extract.extraction import Extraction
 from extract.records import ExtractError, LandingError, LandingInterrupted, TierLimit
 
@@ -93,7 +93,7 @@ def land(dsn: str, extraction: Extraction) -> Landing:
             pipeline = dlt.pipeline(
                 pipeline_name=source,
                 pipelines_dir=directory,
-                destination=OneTransaction(dsn),
+                destination=OneTransaction(dsn, _release(extraction)),
                 dataset_name=dataset,
             )
             info = pipeline.run(extraction.source)
@@ -122,6 +122,24 @@ def land(dsn: str, extraction: Extraction) -> Landing:
         failures=len(landing.failures),
     )
     return landing
+
+
+def _release(extraction: Extraction) -> BeforeCommit:
+    """Ends, with the load itself, the keeping of its responses by the ledger.
+
+    What is not kept any more has been landed by another run, which took this one for killed.
+    """
+
+    def release(cursor: Any, load_id: str) -> None:
+        kept = extraction.kept
+        cursor.execute("delete from ops.unlanded_responses where request_id = any(%s)", (kept,))
+        if cursor.rowcount != len(kept):
+            raise LandingError(
+                f"{len(kept) - cursor.rowcount} of {len(kept)} responses have been landed by another run: "
+                "nothing is lost, run the task again"
+            )
+
+    return release
 
 
 def landed_responses(dsn: str) -> Callable[[str, str, datetime | None], bool]:

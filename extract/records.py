@@ -9,7 +9,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, ClassVar, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
+
+if TYPE_CHECKING:
+    from extract.payloads import Response
 
 from extract.circuit import Outage
 
@@ -102,6 +105,9 @@ class Ledger(Protocol):
 
     def outage(self, source: str) -> Outage | None:
         """The latest requests of a source in a row that no runner got an answer to; None if the last was answered."""
+
+    def keep_response(self, source: str, response: Response) -> bool:
+        """Keep a response until the load that lands it, for the next run if this one is killed; say if it is kept."""
 
 
 class ExtractError(Exception):

@@ -22,6 +22,7 @@ import psycopg2.extras
 import structlog
 
 from extract.circuit import Outage
+from extract.payloads import Response, pack
 from extract.records import ApiRequest, DeadLetter, FatalError
 from ops.clock import Clock
 from ops.errors import BudgetError, SettingsError, TaskLockedError, WarehouseError
@@ -83,6 +84,7 @@ class Ledger:
     def __post_init__(self) -> None:
         self._session = self.connection.connect()
         self._run: TaskRun | None = None
+        self._own: list[str] = []
         self._spent = 0
 
     def __enter__(self) -> "Ledger":
@@ -112,6 +114,7 @@ class Ledger:
         # Of two attempts at once, each has its own lock: held as long as its runner lives.
         run = TaskRun(str(uuid.uuid4()), task, self._next_attempt(task))
         self._execute("select pg_advisory_lock(%s, hashtext(%s))", (RUN_LOCK, run.run_id))
+        self._own.append(run.run_id)
         try:
             if wait_seconds > 0:
                 self._insert_run(run)
@@ -119,12 +122,13 @@ class Ledger:
                 with self.lock(lock or task, wait_seconds=wait_seconds):
                     if wait_seconds == 0:
                         self._insert_run(run)
-                    self._abandon_killed(run)
+                    self.abandon_killed()
                     yield from self._under_way(run)
             except TaskLockedError:
                 self._execute("delete from ops.task_runs where run_id = %s and state = 'queued'", (run.run_id,))
                 raise
         finally:
+            self._own.remove(run.run_id)
             if not self._session.closed:
                 self._execute("select pg_advisory_unlock(%s, hashtext(%s))", (RUN_LOCK, run.run_id))
 
@@ -138,7 +142,7 @@ class Ledger:
         log.info("task started", attempt=run.attempt)
         began = time.monotonic()
         try:
-            with structlog.contextvars.bound_contextvars(task=run.task, run_id=run.run_id):
+            with structlog.contextvars.bound_contextvars(task=run.task, run_id=run.run_id), _named(run):
                 yield run
         except BaseException as error:
             state = "dead" if _is_fatal(error) else "failed"
@@ -168,19 +172,39 @@ class Ledger:
         )
         return 1 if not rows or rows[0][0] == "succeeded" else int(rows[0][1]) + 1
 
-    def _abandon_killed(self, run: TaskRun) -> None:
+    def abandon_killed(self) -> None:
+        """Mark the runs whose runner is gone, and end what they left behind in the server.
+
+        A statement outlives its client until the server notices; with it end the locks it holds.
+        """
         rows = self._execute(
             """
             update ops.task_runs
             set state = 'abandoned', finished_at = %s, error_message = 'its runner ended without a word'
-            where finished_at is null and task = %s and run_id <> %s
+            where finished_at is null and run_id <> all(%s::uuid[])
                 and pg_try_advisory_xact_lock(%s, hashtext(run_id::text))
-            returning run_id
+            returning run_id, task, runner
             """,
-            (datetime.now(UTC), run.task, run.run_id, RUN_LOCK),
+            (datetime.now(UTC), self._own, RUN_LOCK),
         )
-        for row in rows:
-            logger.warning("found an abandoned run", task=run.task, abandoned_run_id=str(row[0]))
+        for run_id, task, runner in rows:
+            logger.warning("found an abandoned run", task=task, abandoned_run_id=str(run_id), runner=runner)
+        ended = self._execute(
+            """
+            with of_runs as materialized (
+                select pid, usesysid, substr(application_name, %(prefix)s)::uuid as run_id
+                from pg_stat_activity
+                where datname = current_database() and application_name ~ '^linekeeper [0-9a-f-]{36}$'
+            )
+            select pg_terminate_backend(pid, 5000)
+            from of_runs
+            inner join ops.task_runs using (run_id)
+            where task_runs.state = 'abandoned' and pg_has_role(of_runs.usesysid, 'member')
+            """,
+            {"prefix": len(_session_name("")) + 1},
+        )
+        if ended:
+            logger.warning("ended what an abandoned run left behind in the server", sessions=len(ended))
 
     def _finish(self, run: TaskRun, state: str, error: BaseException | None = None) -> None:
         self._run = None
@@ -322,6 +346,22 @@ class Ledger:
         failures, since, last_at, last_error = rows[0]
         return Outage(int(failures), since, last_at, str(last_error)) if failures else None
 
+    def keep_response(self, source: str, response: Response) -> bool:
+        """Keep a response until the load that lands it takes it out."""
+        kept = self._execute(
+            """
+            insert into ops.unlanded_responses (request_id, run_id, source, response, received_at)
+            values (%s, %s, %s, %s, %s)
+            on conflict (request_id) do nothing
+            returning request_id
+            """,
+            (
+                response.request_id, self._run.run_id if self._run else None, source,
+                psycopg2.Binary(pack(response)), datetime.now(UTC),
+            ),
+        )  # fmt: skip
+        return bool(kept)
+
     @property
     def credits_spent(self) -> int:
         """Credits of The Odds API spent through this ledger."""
@@ -422,6 +462,25 @@ class Ledger:
                 f"the connection to PostgreSQL at {self.connection.host}:{self.connection.port} was lost: {reason}; "
                 f"{self.connection.remedy}"
             ) from None
+
+
+def _session_name(run_id: str) -> str:
+    """How the sessions of a run are called in pg_stat_activity."""
+    return f"linekeeper {run_id}"
+
+
+@contextmanager
+def _named(run: TaskRun) -> Iterator[None]:
+    """Have libpq name the sessions that dlt and dbt open by the run, so that the next runner knows whose they are."""
+    before = os.environ.get("PGAPPNAME")
+    os.environ["PGAPPNAME"] = _session_name(run.run_id)
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ["PGAPPNAME"]
+        else:
+            os.environ["PGAPPNAME"] = before
 
 
 def describe(error: BaseException) -> str:

@@ -9,8 +9,9 @@ from uuid import uuid4
 import dlt
 
 from extract import balldontlie, odds_api
-from extract.extraction import Extraction, Problems
-from extract.payloads import Response, digest, landing_tables
+from extract.extraction import Extraction, Problems, extraction
+from extract.payloads import Response, digest, landing_tables, unpack
+from extract.records import LandingError
 from ops import dead_letters
 from ops.dead_letters import KeptLetter
 from ops.errors import LinekeeperError
@@ -72,6 +73,10 @@ def _close(pipeline: Pipeline, letter: KeptLetter, rows: int) -> None:
 
 
 def _asked_again(pipeline: Pipeline, letter: KeptLetter) -> Iterable[Extraction]:
+    if letter.reason == LandingError.reason and letter.raw_body is not None:
+        # It was answered; what failed was to land the answer.
+        answered = iter([unpack(letter.raw_body)])
+        return [extraction(letter.source, {"kept": answered}, Problems(), pipeline.ledger, kept=[])]
     how: dict[str, Any] = letter.replay or {}
     params: dict[str, Any] = how.get("params", {})
     endpoint = letter.endpoint or ""

@@ -33,6 +33,7 @@ from ops.errors import BudgetError, LinekeeperError, TransformInterrupted, Unkno
 from ops.ledger import Ledger, TaskRun, describe, leaves
 from ops.paths import ROOT
 from ops.progress import bar
+from ops.recovery import recover
 from ops.roles import open_warehouse, transforming
 from ops.settings import Settings
 from ops.transform import OnNode, Project, project_hash
@@ -210,7 +211,10 @@ _TOLD: set[str] = set()
 
 @contextmanager
 def open_pipeline(settings: Settings, as_of: str | None = None, wait_seconds: float = 0) -> Iterator[Pipeline]:
-    """Open the warehouse and a ledger; build everything once if the dbt project has changed.
+    """Open the warehouse and a ledger, and put right what stands in the way of a run.
+
+    Runs whose runner was killed are marked; everything is built once if the dbt project has changed; what earlier
+    runs had captured and not landed is landed.
 
     Args:
         as_of: the pipeline's now, as ISO 8601; the real time if None.
@@ -223,7 +227,9 @@ def open_pipeline(settings: Settings, as_of: str | None = None, wait_seconds: fl
     connection = open_warehouse(settings)
     with Ledger(connection, clock) as ledger, bar("building") as progress:
         pipeline = Pipeline(settings, connection, clock, ledger, Project(), wait_seconds, progress.tick)
+        ledger.abandon_killed()
         deploy(pipeline)
+        recover(pipeline)
         yield pipeline
 
 

@@ -25,6 +25,22 @@ from ops.errors import WarehouseError
 from ops.paths import MIGRATIONS
 from ops.settings import Settings
 
+SESSION_OPTIONS = " ".join(
+    f"-c {name}={value}"
+    for name, value in {
+        "timezone": "UTC",
+        # A statement whose client is gone ends within two seconds, and with it the locks it holds.
+        "client_connection_check_interval": "2s",
+        # A machine that is gone without a word is noticed within two minutes.
+        "tcp_keepalives_idle": "60",
+        "tcp_keepalives_interval": "10",
+        "tcp_keepalives_count": "6",
+        # A runner that hangs in the middle of a transaction does not hold its locks for ever.
+        "idle_in_transaction_session_timeout": "15min",
+    }.items()
+)
+"""What every session of the runner, of dlt and of dbt is opened with."""
+
 OLDEST_MAJOR, NEWEST_MAJOR = 15, 18
 MIGRATION_LOCK = 4_722_531_097_461_153_025
 """Advisory lock held while migrations are applied. Any constant does, if nothing else uses it."""
@@ -55,7 +71,7 @@ class Connection:
         host = f"[{self.host}]" if ":" in self.host else self.host
         return (
             f"postgresql://{quote(self.user, safe='')}:{quote(self.password, safe='')}"
-            f"@{host}:{self.port}/{quote(self.database, safe='')}?options={quote(self._role_option, safe='')}"
+            f"@{host}:{self.port}/{quote(self.database, safe='')}?options={quote(f'{SESSION_OPTIONS} {self._role_option}', safe='')}"
         )
 
     @property
@@ -83,8 +99,8 @@ class Connection:
         # The user's own options stay, the role of another warehouse of this process does not.
         others = re.sub(r"(^|\s)-crole=\S+", "", os.environ.pop("PGOPTIONS", "")).strip()
         ours = self.environment()
-        if options := f"{others} {ours.get('PGOPTIONS', '')}".strip():
-            ours["PGOPTIONS"] = options
+        options = [] if SESSION_OPTIONS in others else [SESSION_OPTIONS]
+        ours["PGOPTIONS"] = " ".join(part for part in (*options, others, ours.get("PGOPTIONS", "")) if part)
         os.environ.update(ours)
 
     def in_database(self, name: str) -> "Connection":
@@ -115,7 +131,7 @@ class Connection:
                 dbname=self.database,
                 connect_timeout=10,
                 application_name="linekeeper",
-                options=f"-c timezone=UTC {self._role_option}",
+                options=f"{SESSION_OPTIONS} {self._role_option}",
             )
         except psycopg2.OperationalError as error:
             raise WarehouseError(

@@ -41,7 +41,7 @@ def _no_settings_of_the_user() -> Iterator[None]:
 @pytest.fixture(autouse=True)
 def _environment_restored(monkeypatch: pytest.MonkeyPatch) -> None:
     """Undo what code under test sets in the environment, such as libpq's variables for dbt."""
-    for name in ("PGHOST", "PGPORT", "PGUSER", "PGPASSWORD", "PGDATABASE", "PGOPTIONS"):
+    for name in ("PGHOST", "PGPORT", "PGUSER", "PGPASSWORD", "PGDATABASE", "PGOPTIONS", "PGAPPNAME"):
         # Set first: only so does monkeypatch remember that the variable was absent.
         monkeypatch.setenv(name, "")
         monkeypatch.delenv(name)

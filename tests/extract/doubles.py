@@ -16,6 +16,7 @@ from urllib.parse import parse_qsl, urlsplit
 from extract.circuit import Outage
 from extract.extraction import Extraction
 from extract.landing import Landing
+from extract.payloads import Response
 from extract.records import ApiRequest, DeadLetter
 
 KEY = "sesame/open+42 times".replace(" ", "-")
@@ -31,6 +32,7 @@ class Book:
 
     requests: list[ApiRequest] = field(default_factory=list)
     letters: list[DeadLetter] = field(default_factory=list)
+    kept: list[Response] = field(default_factory=list)
 
     def record_request(self, request: ApiRequest) -> None:
         self.requests.append(request)
@@ -44,6 +46,10 @@ class Book:
             return None
         times = [request.requested_at for request in failed]
         return Outage(len(failed), min(times), max(times), str(failed[0].error_message))
+
+    def keep_response(self, source: str, response: Response) -> bool:
+        self.kept.append(response)
+        return False
 
 
 @dataclass(slots=True)
