@@ -207,6 +207,26 @@ def _confirm(credits: int, yes: bool) -> None:
 
 
 @app.command()
+def rebuild(
+    rows: Annotated[int, typer.Option(min=0, help="Differing rows to show of each table.")] = 5,
+    file: Annotated[
+        Path | None, typer.Option("--file", metavar="PATH", help="Write all differing rows there, one JSON a line.")
+    ] = None,
+    keep: Annotated[
+        bool, typer.Option("--keep", help="Keep the schemas rebuilt_*; the next rebuild drops them.")
+    ] = False,
+    as_of: AsOf = None,
+) -> None:
+    """Build every table anew from the landed payloads, beside the old ones, and compare them. Nothing is asked."""
+    from ops import rebuild as anew
+
+    with work.open_pipeline(load_settings(), as_of) as opened, anew.written_to(file) as on_row:
+        found = anew.rebuild(opened, PAST, shown=rows, keep=keep, on_row=on_row)
+    report.show_rebuilt(out, found, keep=keep)
+    found.raise_differences()
+
+
+@app.command()
 def demo(
     days: Annotated[int, typer.Option(min=1, max=14, help="How many days back.")] = 7,
     games_per_day: Annotated[int, typer.Option(min=1, max=15, help="Games a day.")] = 8,

@@ -1,9 +1,9 @@
 {% macro claim_loads(source_schemas, taken_in_by={}) %}
     {%- if not is_incremental() %}
-    delete from ops.model_loads
+    delete from {{ generate_schema_name('ops', none) }}.model_loads
     where model_name = '{{ this.identifier }}';
     {%- endif %}
-    insert into ops.model_loads
+    insert into {{ generate_schema_name('ops', none) }}.model_loads
     (model_name, source_schema, load_id, landed_number)
     {%- for source_schema in source_schemas %}
     select
@@ -16,7 +16,7 @@
         lateral (
             select
                 coalesce(max(latest.landed_number) - 1000, 0) as landed_number
-            from ops.model_loads as latest
+            from {{ generate_schema_name('ops', none) }}.model_loads as latest
             where
                 latest.model_name = '{{ this.identifier }}'
                 and latest.source_schema = '{{ source_schema }}'
@@ -27,7 +27,7 @@
         and loads.landed_number > margin.landed_number
         and not exists (
             select
-            from ops.model_loads as claimed
+            from {{ generate_schema_name('ops', none) }}.model_loads as claimed
             where
                 claimed.model_name = '{{ this.identifier }}'
                 and claimed.source_schema = '{{ source_schema }}'
@@ -37,7 +37,7 @@
     {%- for model_name in taken_in_by.get(source_schema, []) %}
         and exists (
             select
-            from ops.model_loads as taken_in
+            from {{ generate_schema_name('ops', none) }}.model_loads as taken_in
             where
                 taken_in.model_name = '{{ model_name }}'
                 and taken_in.source_schema = '{{ source_schema }}'

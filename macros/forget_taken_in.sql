@@ -10,7 +10,7 @@
                     from {{ this }}
                     group by load_id
                 ) as unpacked
-                inner join ops.model_loads as claimed
+                inner join {{ generate_schema_name('ops', none) }}.model_loads as claimed
                     on
                         claimed.model_name = '{{ this.identifier }}'
                         and claimed.source_schema = 'staging_odds_api'
@@ -18,14 +18,14 @@
                 where
                     claimed.landed_number <= (
                         select max(latest.landed_number)
-                        from ops.model_loads as latest
+                        from {{ generate_schema_name('ops', none) }}.model_loads as latest
                         where
                             latest.model_name = '{{ this.identifier }}'
                             and latest.source_schema = 'staging_odds_api'
                     ) - {{ var('unpacked_loads') }}
                     or (
                         select count(*)
-                        from ops.model_loads as taken_in
+                        from {{ generate_schema_name('ops', none) }}.model_loads as taken_in
                         where
                             taken_in.model_name in (
                                 {%- for model_name in model_names %}

@@ -12,6 +12,7 @@ from ops import dead_letters
 from ops.dead_letters import KeptLetter
 from ops.embedded import ServerStatus
 from ops.ledger import LastRun, Ledger
+from ops.rebuild import OPERATIONS, PREFIX, Rebuilt
 
 _GRADES = "select count(*) from marts.grades where is_latest and outcome in "
 
@@ -138,6 +139,24 @@ def _freshness(ledger: Ledger) -> list[tuple[Any, ...]]:
         order by latest.source, latest.endpoint
         """
     )
+
+
+def show_rebuilt(console: Console, found: Rebuilt, *, keep: bool) -> None:
+    """Print what a rebuild compared and every difference that it kept."""
+    console.print(
+        f"{found.model_count} models built anew from {found.load_count:,} loads in {found.seconds:.0f} s; "
+        f"tasks had to wait for {found.locked_seconds:.1f} s"
+    )
+    if found.late_models:
+        console.print(f"taken in before the comparison, as the next cycle would: {', '.join(found.late_models)}")
+    if keep:
+        console.print(f"the schemas {PREFIX}* are kept")
+    for difference in found.differences:
+        for line in difference.lines("in the warehouse", "in the rebuild"):
+            console.print(line, markup=False, soft_wrap=True)
+    tables = f"{found.table_count} tables with {found.row_count:,} rows"
+    console.print(f"{tables} compared, {sum(one.total for one in found.differences) or 'no'} rows differ")
+    console.print(f"not compared: views (and so {', '.join(OPERATIONS)}) and tables of work, which are unlogged")
 
 
 def show_letters(console: Console, letters: list[KeptLetter]) -> None:

@@ -63,6 +63,9 @@ FIRST_TASK_WAIT, LONGEST_TASK_WAIT = 5.0, 60.0
 PASSING = tuple(kind.reason for kind in (UnreachableHost, RateLimited, ServerError, BadPayload))
 """Reasons of dead letters that are worth asking again within minutes."""
 
+LONG = ["backfill", "rebuild"]
+"""Runs that go on for longer than a cadence. They hold what a cycle needs for a short step at a time."""
+
 REAL_HOSTS = ("the-odds-api.com", "balldontlie.io")
 
 logger = structlog.get_logger(__name__)
@@ -591,11 +594,12 @@ def deploy(pipeline: Pipeline) -> bool:
     """
     ledger = pipeline.ledger
     now = project_hash(pipeline.project.root)
-    if _deployed_hash(ledger) == now:
+    if deployed_hash(ledger) == now:
         return False
-    names = [row[0] for row in ledger.query("select distinct task from ops.task_runs")]
+    # A backfill or rebuild may go on for hours: it holds the locks of tasks while it builds, and only then.
+    names = [row[0] for row in ledger.query("select distinct task from ops.task_runs where task <> all(%s)", (LONG,))]
     with ledger.lock("deploy", *names, wait_seconds=max(pipeline.wait_seconds, 60)):
-        if _deployed_hash(ledger) == now:
+        if deployed_hash(ledger) == now:
             return False
         with ledger.run("deploy") as run:
             owner, contracts = transforming(pipeline.connection), pipeline.project.contracts()
@@ -615,6 +619,6 @@ def deploy(pipeline: Pipeline) -> bool:
     return True
 
 
-def _deployed_hash(ledger: Ledger) -> str | None:
+def deployed_hash(ledger: Ledger) -> str | None:
     rows = ledger.query("select project_hash from ops.deployments order by deployed_at desc limit 1")
     return str(rows[0][0]) if rows else None

@@ -7,7 +7,7 @@ import os
 import re
 import shutil
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -85,11 +85,13 @@ class Project:
     Args:
         root: the folder of dbt_project.yml.
         target: dbt's working folder, see `target_folder`.
+        schema_prefix: what the names of the schemas begin with that are written to, dbt's var of this name.
         on_node: called when a model, seed or test is done.
     """
 
     root: Path = ROOT
     target: Path | None = None
+    schema_prefix: str = ""
     on_node: OnNode | None = None
     _manifest: Any = field(default=None, init=False, repr=False)
     _parsed_hash: str = field(default="", init=False, repr=False)
@@ -219,10 +221,59 @@ class Project:
                             for column in node.columns.values()
                             if any(constraint.type == "not_null" for constraint in column.constraints)
                         ),
-                        node.config.incremental_strategy == "upsert",
+                        node.config.incremental_strategy in ("upsert", "mirror"),
                     )
                 )
         return found
+
+    def beside(self, schema_prefix: str) -> "Project":
+        """Return the same project, to be built in other schemas of the same database."""
+        target = self.target_folder / schema_prefix.rstrip("_")
+        return Project(self.root, target, schema_prefix, self.on_node)
+
+    def tables(self) -> list[tuple[str, str]]:
+        """Return schema and name of every table that is built to be kept: seeds, and models that are no views.
+
+        An unlogged table is none: it holds what models have still to take in.
+
+        Raises:
+            TransformError: the project has an error.
+        """
+        self.parse()
+        return sorted(
+            (node.schema, node.alias)
+            for node in self._manifest.nodes.values()
+            if node.resource_type == "seed"
+            or (
+                node.resource_type == "model"
+                and node.config.materialized in ("incremental", "table")
+                and not node.config.get("unlogged")
+            )
+        )
+
+    def schemas(self) -> list[str]:
+        """Return the names of the schemas that are written to.
+
+        Raises:
+            TransformError: the project has an error.
+        """
+        self.parse()
+        return sorted(
+            {node.schema for node in self._manifest.nodes.values() if node.resource_type in ("seed", "model")}
+        )
+
+    def made_after(self, models: Collection[str]) -> list[str]:
+        """Return models and what is built on them, without views that stand; dbt puts them in order.
+
+        Raises:
+            TransformError: the project has an error.
+        """
+        self.parse()
+        nodes = {key: node for key, node in self._manifest.nodes.items() if node.resource_type == "model"}
+        found = {key for key, node in nodes.items() if node.name in models}
+        while more := {key for key, node in nodes.items() if found & {*node.depends_on.nodes}} - found:
+            found |= more
+        return sorted(nodes[key].name for key in found if nodes[key].config.materialized != "view" or nodes[key].tags)
 
     def parse(self) -> None:
         """Read the project's files, if they or the database have changed since the last time in this process.
@@ -240,8 +291,9 @@ class Project:
 
         ensure_profile(self.root)
         began = time.monotonic()
-        # Without vars: dbt would throw its cached parse away whenever as_of changes.
-        result = dbtRunner().invoke([*self._flags(write_json=False), "parse", *self._folders()])
+        # Without as_of: dbt would throw its cached parse away whenever that changes.
+        arguments = ["--vars", json.dumps({"schema_prefix": self.schema_prefix})] if self.schema_prefix else []
+        result = dbtRunner().invoke([*self._flags(write_json=False), "parse", *arguments, *self._folders()])
         if not result.success:
             raise TransformError(f"the dbt project in {self.root} has an error: {_one_line(str(result.exception))}")
         self._manifest, self._parsed_hash = result.result, fingerprint
@@ -265,9 +317,18 @@ class Project:
                 on_node(event.data.node_info.node_name)
 
         runner = dbtRunner(manifest=self._manifest, callbacks=[heard])
-        given = json.dumps({"as_of": to_iso(as_of).replace("Z", "+00:00"), **(variables or {})})
+        given = {"as_of": to_iso(as_of).replace("Z", "+00:00"), **(variables or {})}
+        if self.schema_prefix:
+            given["schema_prefix"] = self.schema_prefix
         done = runner.invoke(
-            [*self._flags(write_json=write_json), command, *arguments, "--vars", given, *self._folders()]
+            [
+                *self._flags(write_json=write_json),
+                command,
+                *arguments,
+                "--vars",
+                json.dumps(given),
+                *self._folders(),
+            ]
         )
         if done.exception is not None:
             raise TransformError(f"dbt {command} failed: {_one_line(str(done.exception))}")

@@ -69,9 +69,10 @@ class Connection:
     def url(self) -> str:
         """The connection as an address, password and role included: for libraries, never for a log."""
         host = f"[{self.host}]" if ":" in self.host else self.host
+        options = quote(f"{SESSION_OPTIONS} {self._role_option}", safe="")
         return (
             f"postgresql://{quote(self.user, safe='')}:{quote(self.password, safe='')}"
-            f"@{host}:{self.port}/{quote(self.database, safe='')}?options={quote(f'{SESSION_OPTIONS} {self._role_option}', safe='')}"
+            f"@{host}:{self.port}/{quote(self.database, safe='')}?options={options}"
         )
 
     @property

@@ -1,4 +1,4 @@
--- depends: 0001.ops
+-- depends: 0005.unlanded
 
 -- A run is queued, then running, then ends, once; what failed for good is dead. Which states there are is a
 -- check of the table; from which to which one may go is one here.

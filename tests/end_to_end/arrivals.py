@@ -6,7 +6,6 @@ and dbt are the real ones; only HTTP is left out, as a response is landed the sa
 
 import json
 import os
-from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
@@ -21,6 +20,7 @@ from extract.extraction import Problems, extraction
 from extract.landing import land
 from extract.payloads import Response, digest
 from ops.clock import Clock
+from ops.comparison import Row, gathered, key_of, rows_apart
 from ops.ledger import Ledger
 from ops.transform import Project
 from ops.warehouse import Connection, drop_database
@@ -48,8 +48,8 @@ TIMES_ARRIVED = (0, 1, 1, 1, 1, 1, 2)
 IS_SPLIT = (False, False, False, False, False, True)
 LATENESS = (0, 0, 0, 0, 0, 1, 2)
 
-Content = dict[str, Counter[str]]
-"""By table, its rows as JSON and how often each occurs."""
+Content = dict[str, tuple[list[str], dict[str, Row]]]
+"""By table, the columns of its key, and its rows by the values of these."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -168,7 +168,7 @@ class Harness:
             self._build(load.tags, last + timedelta(seconds=30))
         self._arrive(plan[-1].payloads)
         self._build(plan[-1].tags, self.end)
-        return self._content()
+        return content_of(self.connection)
 
     def build_at_once(self, plan: Plan) -> Content:
         """What the marts hold where each answer of a plan arrives once, whole and in order, built from nothing."""
@@ -178,7 +178,7 @@ class Harness:
             self._make_anew()
             self._arrive(sorted(payloads, key=lambda payload: payload.response.captured_at))
             self._build(TAGS, self.end, full_refresh=True)
-            self._built_at_once[known] = self._content()
+            self._built_at_once[known] = content_of(self.connection)
         return self._built_at_once[known]
 
     def drop(self) -> None:
@@ -212,51 +212,31 @@ class Harness:
         with patch.dict(os.environ, self.connection.environment()):
             self._project.invoke("run", selected, as_of=as_of, full_refresh=full_refresh)
 
-    def _content(self) -> Content:
-        with self.connection.session() as session, session.cursor() as cursor:
-            cursor.execute(
-                "select nspname, relname from pg_class inner join pg_namespace on relnamespace = pg_namespace.oid "
-                "where nspname in ('marts', 'intermediate') and relkind = 'r' order by relname"
-            )
-            tables = [(schema, table) for schema, table in cursor.fetchall() if table not in OPERATIONS | CACHES]
-            content = {}
-            for schema, table in tables:
-                query = sql.SQL("select to_jsonb(kept)::text from {} as kept")
-                cursor.execute(query.format(sql.Identifier(schema, table)))
-                content[table] = Counter(row for (row,) in cursor)
-            return content
+
+def content_of(connection: Connection, without: Iterable[str] = ()) -> Content:
+    """What the marts and intermediate tables hold, without some columns."""
+    with connection.session() as session, session.cursor() as cursor:
+        cursor.execute(
+            "select nspname, relname from pg_class inner join pg_namespace on relnamespace = pg_namespace.oid "
+            "where nspname in ('marts', 'intermediate') and relkind = 'r' order by relname"
+        )
+        tables = [(schema, table) for schema, table in cursor.fetchall() if table not in OPERATIONS | CACHES]
+        content = {}
+        for place in tables:
+            key = key_of(session, place)
+            assert key, f"{place} has no primary key"
+            rows = sql.SQL("select to_jsonb(kept) - %s::text[] from {} as kept").format(sql.Identifier(*place))
+            cursor.execute(rows, [sorted(without)])
+            content[place[1]] = (key, {json.dumps([row[name] for name in key]): row for (row,) in cursor})
+        return content
 
 
-def differences(grown: Content, built: Content) -> list[str]:
+def differences(grown: Content, built: Content, shown: int = 3) -> list[str]:
     """Rows that one of two warehouses has and the other has not, both ways, a few of each table."""
     found = []
     for table in sorted(grown.keys() | built.keys()):
-        here, there = grown.get(table, Counter()), built.get(table, Counter())
-        only_here, only_there = list((here - there).elements()), list((there - here).elements())
-        if only_here or only_there:
-            found.append(
-                f"{table}: {len(only_here)} rows only after the loads, {len(only_there)} only in the full build"
-                + _pairs(only_here, only_there)
-            )
+        (key, here), (_, there) = (content.get(table, ([], {})) for content in (grown, built))
+        difference = gathered(table, rows_apart(here, there, key), shown)
+        if difference is not None:
+            found += difference.lines("after the loads", "in the full build")
     return found
-
-
-def _pairs(only_here: list[str], only_there: list[str], shown: int = 3) -> str:
-    """Rows side by side: of two that agree in most columns, the columns in which they do not."""
-    here, there = ([json.loads(row) for row in rows] for rows in (sorted(only_here), sorted(only_there)))
-    lines = []
-    for row in here[:shown]:
-        twins = [(sum(row[name] != other[name] for name in row), number) for number, other in enumerate(there)]
-        apart, number = min(twins, default=(len(row), -1))
-        if 2 * apart > len(row):
-            lines.append(f"only after the loads: {json.dumps(row)}")
-            continue
-        other = there.pop(number)
-        same = {name: value for name, value in row.items() if value == other[name]}
-        differing = "; ".join(
-            f"{name} {json.dumps(row[name])} after the loads, {json.dumps(other[name])} in the full build"
-            for name in row.keys() - same.keys()
-        )
-        lines.append(f"{differing} -- of {json.dumps(same)}")
-    lines += [f"only in the full build: {json.dumps(row)}" for row in there[:shown]]
-    return "".join(f"\n    {line}" for line in lines)

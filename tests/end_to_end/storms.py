@@ -31,8 +31,8 @@ from ops.settings import load_settings
 from ops.tasks import Outcome, Pipeline, run_tasks
 from ops.transform import BuildResult, Project
 from simulator import LeagueSettings, Simulator
-from tests.end_to_end.arrivals import TAGS, Content
-from tests.end_to_end.warehouses import OPERATIONS, Warehouse
+from tests.end_to_end.arrivals import TAGS, Content, content_of
+from tests.end_to_end.warehouses import Warehouse
 
 LEAGUE = LeagueSettings(
     first_day=date(2026, 10, 30), days=4, games_per_day=4, seed=4,
@@ -190,7 +190,7 @@ class Night:
         with Ledger(self.made.connection) as ledger:
             return dead_letters.find(ledger, state=state)
 
-    def landed(self) -> Content:
+    def landed(self) -> dict[str, Counter[str]]:
         """By landing table, what stands in it, apart from the names of requests and loads; each thing once.
 
         What came twice at one instant is the same to every model, so it counts once.
@@ -205,18 +205,8 @@ class Night:
         return content
 
     def marts(self) -> Content:
-        """By table of marts and intermediate models, its rows, apart from the names of requests and loads."""
-        content = {}
-        with self.made.connection.session() as session, session.cursor() as cursor:
-            cursor.execute(
-                "select nspname, relname from pg_class inner join pg_namespace on relnamespace = pg_namespace.oid "
-                "where nspname in ('marts', 'intermediate') and relkind = 'r' order by relname"
-            )
-            for schema, table in [row for row in cursor.fetchall() if row[1] not in OPERATIONS]:
-                query = sql.SQL("select (to_jsonb(kept) - '{{request_id,load_id}}'::text[])::text from {} as kept")
-                cursor.execute(query.format(sql.Identifier(schema, table)))
-                content[table] = Counter(row for (row,) in cursor)
-        return content
+        """By table of marts and intermediate models, its rows by key, apart from the names of requests and loads."""
+        return content_of(self.made.connection, without=("request_id", "load_id"))
 
     def _counts(self) -> tuple[int, int]:
         [counts] = self.made.rows(

@@ -247,7 +247,7 @@ def _ahead(value: Any, by: timedelta) -> Any:
 def test_after_every_failed_request_the_marts_are_those_of_the_undisturbed_night(calm: Night, stormy: Stormy) -> None:
     """Both ways, every row of every mart and intermediate table, to the last column."""
     marts = calm.marts()
-    assert min(sum(marts[mart].values()) for mart in ("odds_snapshots", "market_scores", "closing_lines", "games")) > 10
+    assert min(len(marts[mart][1]) for mart in ("odds_snapshots", "market_scores", "closing_lines", "games")) > 10
     assert differences(stormy.night.marts(), marts) == []
 
 
@@ -450,7 +450,7 @@ def test_after_all_nonsense_games_results_and_closes_are_those_of_the_undisturbe
 ) -> None:
     marts, found = calm.marts(), nonsense.night.marts()
     for mart in ("teams", "games", "game_id_map", "game_results", "game_result_versions", "closing_lines", "players"):
-        assert sum(marts[mart].values()) > 3
+        assert len(marts[mart][1]) > 3
         assert differences({mart: found[mart]}, {mart: marts[mart]}) == []
     board = """
         select

@@ -246,6 +246,14 @@ def every_table_belongs_to_a_task(project: Project) -> Iterator[Violation]:
             yield Violation(model["name"], f"is a {kind}{now} with the task tags {sorted(tags)}")
 
 
+@rule("whoever builds the rows of a view that holds the pipeline's now a second time must know which now it was")
+def views_of_the_present_remember_it(project: Project) -> Iterator[Violation]:
+    for model in project.models:
+        holds_now = re.search(r"(?<!remember_)as_of\(\)", model["raw_code"])
+        if holds_now and model["config"]["materialized"] == "view" and "remember_as_of()" not in model["raw_code"]:
+            yield Violation(model["name"], "holds as_of() without the post_hook remember_as_of()")
+
+
 # --- SQL -----------------------------------------------------------------------
 
 FORBIDDEN_SQL = {

@@ -130,6 +130,10 @@ def query(sql: str) -> dict[str, str]:
             "every_table_belongs_to_a_task",
             {"config": {"materialized": "view"}, "tags": [], "raw_code": "select {{ as_of() }} as asked_at"},
         ),
+        (
+            "views_of_the_present_remember_it",
+            {"config": {"materialized": "view"}, "raw_code": "select {{ as_of() }} as asked_at"},
+        ),
         ("sql_has_nothing_forbidden", query("select now() as asked_at")),
         ("sql_has_nothing_forbidden", query("select CURRENT_TIMESTAMP as asked_at")),
         ("sql_has_nothing_forbidden", query("select distinct event_id from events")),

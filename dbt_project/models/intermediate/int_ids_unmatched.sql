@@ -1,4 +1,7 @@
-{{ config(tags=['ingest', 'results']) }}
+{{ config(
+    tags=['ingest', 'results'],
+    post_hook=["{{ remember_as_of() }}"],
+) }}
 
 with events as (
 

@@ -1,4 +1,7 @@
-{{ config(tags=['grading']) }}
+{{ config(
+    tags=['grading'],
+    post_hook=["{{ remember_as_of() }}"],
+) }}
 
 with picks as (
 
