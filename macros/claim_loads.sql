@@ -1,9 +1,10 @@
 {% macro claim_loads(source_schemas, taken_in_by={}) %}
+    {%- set claims = generate_schema_name('ops', none) ~ '.model_loads' %}
     {%- if not is_incremental() %}
-    delete from {{ generate_schema_name('ops', none) }}.model_loads
+    delete from {{ claims }}
     where model_name = '{{ this.identifier }}';
     {%- endif %}
-    insert into {{ generate_schema_name('ops', none) }}.model_loads
+    insert into {{ claims }}
     (model_name, source_schema, load_id, landed_number)
     {%- for source_schema in source_schemas %}
     select
@@ -16,7 +17,7 @@
         lateral (
             select
                 coalesce(max(latest.landed_number) - 1000, 0) as landed_number
-            from {{ generate_schema_name('ops', none) }}.model_loads as latest
+            from {{ claims }} as latest
             where
                 latest.model_name = '{{ this.identifier }}'
                 and latest.source_schema = '{{ source_schema }}'
@@ -27,7 +28,7 @@
         and loads.landed_number > margin.landed_number
         and not exists (
             select
-            from {{ generate_schema_name('ops', none) }}.model_loads as claimed
+            from {{ claims }} as claimed
             where
                 claimed.model_name = '{{ this.identifier }}'
                 and claimed.source_schema = '{{ source_schema }}'
@@ -37,7 +38,7 @@
     {%- for model_name in taken_in_by.get(source_schema, []) %}
         and exists (
             select
-            from {{ generate_schema_name('ops', none) }}.model_loads as taken_in
+            from {{ claims }} as taken_in
             where
                 taken_in.model_name = '{{ model_name }}'
                 and taken_in.source_schema = '{{ source_schema }}'

@@ -1,4 +1,5 @@
 {% macro forget_taken_in(model_names) -%}
+    {%- set claims = generate_schema_name('ops', none) ~ '.model_loads' %}
     {%- if is_incremental() -%}
     delete from {{ this }} as kept
     where
@@ -10,7 +11,7 @@
                     from {{ this }}
                     group by load_id
                 ) as unpacked
-                inner join {{ generate_schema_name('ops', none) }}.model_loads as claimed
+                inner join {{ claims }} as claimed
                     on
                         claimed.model_name = '{{ this.identifier }}'
                         and claimed.source_schema = 'staging_odds_api'
@@ -18,14 +19,14 @@
                 where
                     claimed.landed_number <= (
                         select max(latest.landed_number)
-                        from {{ generate_schema_name('ops', none) }}.model_loads as latest
+                        from {{ claims }} as latest
                         where
                             latest.model_name = '{{ this.identifier }}'
                             and latest.source_schema = 'staging_odds_api'
                     ) - {{ var('unpacked_loads') }}
                     or (
                         select count(*)
-                        from {{ generate_schema_name('ops', none) }}.model_loads as taken_in
+                        from {{ claims }} as taken_in
                         where
                             taken_in.model_name in (
                                 {%- for model_name in model_names %}

@@ -6,7 +6,8 @@ and dbt are the real ones; only HTTP is left out, as a response is landed the sa
 
 import json
 import os
-from collections.abc import Iterable, Sequence
+from collections import Counter
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -20,7 +21,7 @@ from extract.extraction import Problems, extraction
 from extract.landing import land
 from extract.payloads import Response, digest
 from ops.clock import Clock
-from ops.comparison import Row, gathered, key_of, rows_apart
+from ops.comparison import Row, columns_of, gathered, key_of, rows_apart
 from ops.ledger import Ledger
 from ops.transform import Project
 from ops.warehouse import Connection, drop_database
@@ -213,7 +214,7 @@ class Harness:
             self._project.invoke("run", selected, as_of=as_of, full_refresh=full_refresh)
 
 
-def content_of(connection: Connection, without: Iterable[str] = ()) -> Content:
+def content_of(connection: Connection, without: Collection[str] = ()) -> Content:
     """What the marts and intermediate tables hold, without some columns."""
     with connection.session() as session, session.cursor() as cursor:
         cursor.execute(
@@ -223,12 +224,22 @@ def content_of(connection: Connection, without: Iterable[str] = ()) -> Content:
         tables = [(schema, table) for schema, table in cursor.fetchall() if table not in OPERATIONS | CACHES]
         content = {}
         for place in tables:
-            key = key_of(session, place)
-            assert key, f"{place} has no primary key"
+            key = [name for name in key_of(session, place) or columns_of(session, place) if name not in without]
             rows = sql.SQL("select to_jsonb(kept) - %s::text[] from {} as kept").format(sql.Identifier(*place))
             cursor.execute(rows, [sorted(without)])
-            content[place[1]] = (key, {json.dumps([row[name] for name in key]): row for (row,) in cursor})
+            content[place[1]] = (key, _by_key(key, [row for (row,) in cursor]))
         return content
+
+
+def _by_key(key: Sequence[str], rows: Iterable[Row]) -> dict[str, Row]:
+    """Rows by their key; one that is there twice, in a table without a primary key, by its number too."""
+    kept: dict[str, Row] = {}
+    times: Counter[str] = Counter()
+    for row in rows:
+        values = json.dumps([row[name] for name in key])
+        kept[f"{values} {times[values]}"] = row
+        times[values] += 1
+    return kept
 
 
 def differences(grown: Content, built: Content, shown: int = 3) -> list[str]:
