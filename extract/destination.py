@@ -9,7 +9,6 @@ load, and a package that is completed twice lands once.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -68,10 +67,11 @@ class _Session(Psycopg2SqlClient):
     _depth = 0
 
     def open_connection(self) -> Any:
-        """Open a session with the options that libpq's own variable has; dlt would replace them."""
+        """Open a session with the options that the address has, the role among them; dlt would replace them."""
+        given = (self.credentials.query or {}).get("options", "")
         self._conn = psycopg2.connect(
             self.credentials.to_native_representation(),
-            options=f"{os.environ.get('PGOPTIONS', '')} -c search_path={self.fully_qualified_dataset_name()},public",
+            options=f"{given} -c search_path={self.fully_qualified_dataset_name()},public",
         )
         self._conn.autocommit = True
         return self._conn
