@@ -13,7 +13,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-import psycopg2
 from dlt.common.configuration.container import Container
 from dlt.common.destination import DestinationCapabilitiesContext
 from dlt.common.destination.client import LoadJob, RunnableLoadJob
@@ -65,16 +64,6 @@ class _Session(Psycopg2SqlClient):
     """A session in which a transaction within a transaction is part of it."""
 
     _depth = 0
-
-    def open_connection(self) -> Any:
-        """Open a session with the options that the address has, the role among them; dlt would replace them."""
-        given = (self.credentials.query or {}).get("options", "")
-        self._conn = psycopg2.connect(
-            self.credentials.to_native_representation(),
-            options=f"{given} -c search_path={self.fully_qualified_dataset_name()},public",
-        )
-        self._conn.autocommit = True
-        return self._conn
 
     @contextmanager
     def begin_transaction(self) -> Iterator[DBTransaction]:
