@@ -60,6 +60,8 @@ class Ground:
             cursor.execute(
                 sql.SQL("create database {} template {}").format(sql.Identifier(copy), sql.Identifier(source))
             )
+            # A crash before the next checkpoint would set the copy's sequences back to where they were copied.
+            cursor.execute("checkpoint")
 
     @contextmanager
     def begin(self, *arguments: str, **settings: str) -> Iterator["subprocess.Popen[bytes]"]:

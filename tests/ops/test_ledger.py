@@ -250,8 +250,8 @@ def test_only_tables_that_are_not_what_they_were_are_analyzed(ledger: Ledger, wa
         # PostgreSQL counts what a session changed once a second, or when it is told to.
         with warehouse.session() as session, session.cursor() as cursor:
             cursor.execute(f"create table if not exists public.{table} (number integer)")
-            cursor.execute("select pg_stat_force_next_flush()")
             cursor.execute(f"insert into public.{table} select generate_series(1, {count})")
+            cursor.execute("select pg_stat_force_next_flush()")
 
     grow("long", 20_000)
     ledger.analyze()
