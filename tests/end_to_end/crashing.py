@@ -5,7 +5,6 @@ import signal
 import subprocess
 import sys
 import time
-from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -15,8 +14,7 @@ from psycopg2 import sql
 
 from ops.paths import ROOT
 from ops.warehouse import Connection, drop_database
-from tests.end_to_end.arrivals import CACHES, Content
-from tests.end_to_end.warehouses import OPERATIONS
+from tests.end_to_end.arrivals import Content, content_of
 
 OF_THE_RUN = ["request_id", "load_id"]
 """Columns whose values are drawn anew by each run, in whatever table."""
@@ -122,19 +120,7 @@ class Ground:
 
     def content(self) -> Content:
         """What each table of marts and intermediate models holds, the marts about the runs left out."""
-        with self.connection.session() as session, session.cursor() as cursor:
-            cursor.execute(
-                "select nspname, relname from pg_class inner join pg_namespace on relnamespace = pg_namespace.oid "
-                "where nspname in ('marts', 'intermediate') and relkind = 'r' order by relname"
-            )
-            content = {}
-            for schema, table in cursor.fetchall():
-                if table in OPERATIONS | CACHES:
-                    continue
-                query = sql.SQL("select (to_jsonb(kept) - %s)::text from {} as kept")
-                cursor.execute(query.format(sql.Identifier(schema, table)), [OF_THE_RUN])
-                content[table] = Counter(row for (row,) in cursor)
-            return content
+        return content_of(self.connection, without=OF_THE_RUN)
 
     def assert_nothing_half(self) -> None:
         """No response without its landing, no row without its load, no run under way, no load landed twice."""
