@@ -22,6 +22,8 @@ from tests.end_to_end.arrivals import Content, differences
 from tests.end_to_end.crashing import Ground
 from tests.end_to_end.warehouses import simulated
 
+pytestmark = pytest.mark.skipif("CRASHES" not in os.environ, reason="minutes of killed cycles: CRASHES=50,10 runs them")
+
 SEED = 20240214
 RUNNER_KILLS, SERVER_KILLS = (int(part) for part in os.environ.get("CRASHES", "1,1").split(","))
 

@@ -514,6 +514,7 @@ def test_clocks_that_stand_ahead_move_no_time_of_ours(calm: Night, nonsense: Non
         from staging.stg_odds_api__odds
         inner join marts.odds_snapshots using (event_id, captured_at)
         where captured_at = %s
+        order by 1
     """
     assert nonsense.night.made.rows(ours, [WRONG_KEY]) == calm.made.rows(ours, [WRONG_KEY])
 
