@@ -28,7 +28,7 @@ from ops.transform import Project
 from ops.warehouse import Connection
 
 NOON = datetime(2024, 1, 17, 12, tzinfo=UTC)
-EVENT = {"id": "a" * 32, "sport_key": "basketball_nba"}
+EVENT = {"id": "a" * 32, "sport_key": "basketball_nba", "commence_time": "2024-01-18T00:10:00Z"}
 
 KILLED = {
     "while asking": "extract.payloads.orjson.dumps",
