@@ -78,13 +78,13 @@ def _harness(
     made.drop()
 
 
-@examples(4)
+@examples(3)
 @given(plan=plans(SIMULATED, MOST_LOADS))
 def test_simulated_payloads_in_any_order_give_what_one_full_build_gives(simulated: Harness, plan: Plan) -> None:
     _assert_same(simulated, plan)
 
 
-@examples(2)
+@examples(1)
 @given(data=st.data())
 def test_recorded_payloads_in_any_order_give_what_one_full_build_gives(
     recorded: tuple[Harness, World], data: st.DataObject

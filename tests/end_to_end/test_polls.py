@@ -176,6 +176,7 @@ def test_a_full_rebuild_equals_what_grew_load_by_load(in_order: Warehouse, loads
     assert in_order.value("select count(*) from grown.market_scores") > 1000
 
 
+@pytest.mark.long
 def test_loads_out_of_order_and_twice_end_in_the_same_tables(
     in_order: Warehouse, server: Connection, deployed: Connection, targets: Path, loads: list[Path]
 ) -> None:

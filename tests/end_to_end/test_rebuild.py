@@ -18,6 +18,8 @@ from tests.end_to_end.warehouses import Done, Warehouse, simulated, warehouse
 LEAGUE = LeagueSettings(
     first_day=date(2026, 11, 8), days=6, games_per_day=4, seed=4, postponed_share=0.0, relisted_share=0.0
 )
+pytestmark = pytest.mark.long
+
 CYCLES = [
     datetime(2026, 11, 10, 18, tzinfo=UTC),
     datetime(2026, 11, 11, 0, 30, tzinfo=UTC),

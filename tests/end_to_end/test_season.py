@@ -255,6 +255,7 @@ def test_the_same_backfill_again_changes_nothing(backfilled: Warehouse) -> None:
     assert backfilled.value(games) == distinct_games
 
 
+@pytest.mark.long
 def test_the_files_give_what_http_gave(backfilled: Warehouse, from_files: Warehouse) -> None:
     without = CAPTURED_AT | CONFIRMED_BY_TEAMS
     assert from_files.content(without) == backfilled.content(without)
@@ -274,6 +275,7 @@ def test_what_is_left_out_of_that_comparison_is_when_it_was_captured(
     assert len(from_files.rows(at)) == 1
 
 
+@pytest.mark.long
 def test_the_files_again_land_nothing(from_files: Warehouse, recording: Callable[[str], Path]) -> None:
     tables = ("staging_odds_api.responses", "staging_odds_api.odds", "staging_odds_api.events")
     counts = [from_files.value(f"select count(*) from {table}") for table in tables]
@@ -339,6 +341,7 @@ def test_a_column_is_added_filled_from_raw_and_taken_back_while_people_read(
     assert made.content() == before
 
 
+@pytest.mark.long
 def test_a_breaking_change_is_a_version_beside_the_one_that_people_read(
     shared_season: tuple[Warehouse, Connection], tmp_path: Path
 ) -> None:
