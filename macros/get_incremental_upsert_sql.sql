@@ -1,5 +1,6 @@
 {% macro get_incremental_upsert_sql(arg_dict) %}
     {%- set target = arg_dict["target_relation"] -%}
+    {%- set derived = arg_dict["temp_relation"] -%}
     {%- set key = arg_dict["unique_key"] -%}
     {%- if not key -%}
         {{- exceptions.raise_compiler_error(
@@ -20,12 +21,18 @@
     {%- set others = columns | reject("in", key) | list -%}
 
     {%- if model.name in var("refilled", []) %}
-    {{ forget_missing(target, arg_dict["temp_relation"], key) }};
+    {{ forget_missing(target, derived, key) }};
     {%- endif %}
-
+    {%- for consumer, told in told_by_config().items() %}
+    {{ tell_due(
+        consumer,
+        told.key,
+        rows_apart(target, derived, key, columns, told.watched or others),
+    ) }};
+    {%- endfor %}
     insert into {{ target }} as kept ({{ columns | join(", ") }})
     select {{ columns | join(", ") }}
-    from {{ arg_dict["temp_relation"] }}
+    from {{ derived }}
     on conflict ({{ key | join(", ") }})
     {%- if others %}
     do update set

@@ -89,6 +89,19 @@ def prepare(connection: Connection, contracts: Sequence[TableContract]) -> Chang
     return Changes(tuple(refilled), tuple(remade))
 
 
+def tell_all_due(connection: Connection, contracts: Sequence[TableContract]) -> None:
+    """Tell every model that derives what is due that all its rows are: the project that derives them is another one."""
+    with connection.session() as session, session.cursor() as cursor:
+        cursor.execute(
+            """
+            insert into ops.due_rows (model_name, told_by, row_key)
+            select model_name, 'deploy', '*' from unnest(%s::text[]) as models (model_name)
+            on conflict (model_name, told_by, row_key) do nothing
+            """,
+            ([contract.name for contract in contracts if contract.derives_what_is_due],),
+        )
+
+
 def settle(connection: Connection, contracts: Sequence[TableContract]) -> None:
     """Note that every column is filled; call it when the build has succeeded."""
     with connection.session() as session, session.cursor() as cursor:

@@ -29,8 +29,8 @@ from ops.transform import Project
 PREFIX = "rebuilt_"
 LANDING_SCHEMAS = ("staging_balldontlie", "staging_odds_api")
 
-CLAIMS = ("model_loads", "model_instants")
-"""Tables of `ops` in which models keep what they have taken in, and as of when."""
+CLAIMS = ("model_loads", "model_instants", "due_rows", "model_seeds")
+"""Tables of `ops` in which models keep what they have taken in, what they have still to derive again, and as of when."""
 
 OPERATIONS = ("api_credit_usage", "data_freshness", "pipeline_health")
 """Marts about the runs themselves: views on the runner's tables, the same whoever builds them."""
@@ -220,9 +220,12 @@ _BEHIND = sql.SQL(
             and taken_in.load_id = loads.load_id
             and taken_in.is_done
     )
+    union
+    select model_name from {claims}.due_rows
     """
 )
-"""Models that have a load still to take in, the name of the landing schema where no model ever has."""
+"""Models that have a load still to take in, the name of the landing schema where no model ever has; and those that
+have rows to derive again."""
 
 _INSTANTS = sql.SQL(
     """

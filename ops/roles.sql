@@ -69,8 +69,10 @@ revoke all on all tables in schema ops from public, linekeeper_reader;
 grant usage on schema ops to linekeeper_loader, linekeeper_transformer;
 grant select, insert, update, delete on all tables in schema ops to linekeeper_loader;
 grant select on all tables in schema ops to linekeeper_transformer;
-grant insert, update, delete on table ops.model_loads, ops.model_instants to linekeeper_transformer;
-revoke insert, update, delete on table ops.model_loads, ops.model_instants from linekeeper_loader;
+grant insert, update, delete on table ops.model_loads, ops.model_instants, ops.due_rows, ops.model_seeds
+to linekeeper_transformer;
+revoke insert, update, delete on table ops.model_loads, ops.model_instants, ops.due_rows, ops.model_seeds
+from linekeeper_loader;
 
 -- The landing tables: payloads are added and read, by nobody changed. The tables
 -- that dlt keeps for itself are the loader's.

@@ -604,6 +604,7 @@ def deploy(pipeline: Pipeline) -> bool:
         with ledger.run("deploy") as run:
             owner, contracts = transforming(pipeline.connection), pipeline.project.contracts()
             found = changes.prepare(owner, contracts)
+            changes.tell_all_due(owner, contracts)
             built = pipeline.project.build_all(
                 pipeline.clock.now(), variables=found.variables(), on_node=pipeline.on_node
             )

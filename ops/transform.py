@@ -68,6 +68,7 @@ class TableContract:
         columns: the type of each column by its name, None where nobody says.
         not_null: the columns that may not be empty.
         can_be_refilled: whether all rows of the table that is there can be written again in place.
+        derives_what_is_due: whether the model derives those rows only of which it was told that they may differ.
     """
 
     name: str
@@ -76,6 +77,7 @@ class TableContract:
     columns: Mapping[str, str | None]
     not_null: frozenset[str] = frozenset()
     can_be_refilled: bool = False
+    derives_what_is_due: bool = False
 
 
 @dataclass
@@ -222,6 +224,7 @@ class Project:
                             if any(constraint.type == "not_null" for constraint in column.constraints)
                         ),
                         node.config.incremental_strategy in ("upsert", "mirror"),
+                        "due" in node.config.meta,
                     )
                 )
         return found

@@ -1,16 +1,65 @@
+{%- set fixture -%}
+    case
+        when changed.home_team_id is null or changed.away_team_id is null
+            then jsonb_build_array(null, null, null, changed.event_id)
+        else
+            jsonb_build_array(
+                changed.league,
+                least(changed.home_team_id, changed.away_team_id),
+                greatest(changed.home_team_id, changed.away_team_id),
+                changed.event_id
+            )
+    end
+{%- endset -%}
+{%- set identity = [
+    'league', 'home_team_id', 'away_team_id', 'commences_at', 'game_date_et',
+    'first_listed_at', 'left_feed_at',
+] -%}
 {{ config(
     materialized='incremental',
     incremental_strategy='upsert',
     unique_key='event_id',
     on_schema_change='append_new_columns',
     tags=['ingest', 'results'],
+    meta={
+        'due': {'event_versions': 'each_row.event_id = due.row_key'},
+        'tells': {
+            'games': """
+                case
+                    when
+                        changed.home_team_id is not null
+                        and changed.away_team_id is not null
+                        then
+                            jsonb_build_array(
+                                changed.league,
+                                changed.home_team_id,
+                                changed.away_team_id
+                            )
+                end
+            """,
+            'game_id_map': {'key': fixture, 'watched': identity},
+            'unmatched_events': {
+                'key': fixture,
+                'watched': identity + [
+                    'sport_key', 'home_team_name', 'away_team_name',
+                    'is_home_name_known', 'is_away_name_known', 'status',
+                ],
+            },
+            'grades': {'key': 'changed.event_id', 'watched': ['status']},
+        },
+    },
+    pre_hook=[
+        "{{ claim_due(seeds=[ref('leagues'), ref('team_names')]) }}",
+    ],
+    post_hook=["{{ release_due() }}"],
+    indexes=[{'columns': ['home_team_id', 'away_team_id']}],
 ) }}
 
--- All events, not only those of new loads: a name added to the seed is found
--- in events that were listed before.
+-- A name added to the seed is found in events that were listed before: where
+-- the seed has changed, all events are due.
 with event_versions as (
 
-    select * from {{ ref('event_versions') }}
+    {{ due_rows(ref('event_versions')) }}
 
 ),
 

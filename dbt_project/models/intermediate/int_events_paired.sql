@@ -1,6 +1,6 @@
 with events as (
 
-    select * from {{ ref('int_events_identified') }}
+    select * from {{ ref('int_events_due') }}
 
 ),
 
@@ -12,7 +12,7 @@ event_versions as (
 
 games as (
 
-    select * from {{ ref('games') }}
+    select * from {{ ref('int_games_due') }}
 
 ),
 

@@ -16,7 +16,7 @@ game_versions as (
 
 ),
 
-events as (
+events as not materialized (
 
     select * from {{ ref('int_events_identified') }}
 
@@ -68,7 +68,7 @@ games_from_schedule as (
 -- A league without a schedule source takes its games from the odds events. A
 -- second id for the same teams at about the same time is the same game, which
 -- the id listed first stands for.
-scheduling_events as (
+scheduling_events as not materialized (
 
     select
         events.*,
@@ -111,7 +111,12 @@ naming_events as (
 -- The game goes by the id that was on offer last, of all that mean it.
 listings_of_games as (
 
-    select distinct on (naming_events.event_id)
+    select distinct on (
+        naming_events.league,
+        naming_events.home_team_id,
+        naming_events.away_team_id,
+        naming_events.event_id
+    )
         naming_events.event_id,
         naming_events.league,
         naming_events.home_team_id,
@@ -132,6 +137,9 @@ listings_of_games as (
             between naming_events.commences_at - naming_events.tolerance
             and naming_events.commences_at + naming_events.tolerance
     order by
+        naming_events.league,
+        naming_events.home_team_id,
+        naming_events.away_team_id,
         naming_events.event_id,
         siblings.last_listed_at desc nulls last,
         siblings.event_id

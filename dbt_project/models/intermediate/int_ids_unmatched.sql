@@ -5,11 +5,23 @@
 
 with events as (
 
-    select * from {{ ref('int_events_identified') }}
+    select * from {{ ref('int_events_due') }}
 
 ),
 
-games as (
+games_due as (
+
+    select * from {{ ref('int_games_due') }}
+
+),
+
+versions_due as (
+
+    select * from {{ ref('int_game_versions_due') }}
+
+),
+
+games as not materialized (
 
     select * from {{ ref('games') }}
 
@@ -18,12 +30,6 @@ games as (
 game_id_map as (
 
     select * from {{ ref('game_id_map') }}
-
-),
-
-game_versions as (
-
-    select * from {{ ref('game_versions') }}
 
 ),
 
@@ -49,11 +55,16 @@ events_unmatched as (
 
     select events.*
     from events
-    left join game_id_map
-        on
-            events.event_id = game_id_map.source_id
-            and game_id_map.source = 'odds_api'
-    where game_id_map.source_id is null
+    where
+        not exists (
+            select 1
+            from game_id_map
+            where
+                game_id_map.source = 'odds_api'
+                and game_id_map.source_id = events.event_id
+            order by game_id_map.source_id
+            offset 0
+        )
 
 ),
 
@@ -61,31 +72,31 @@ candidates_in_order as (
 
     select
         events_unmatched.event_id,
-        games.game_id,
-        games.balldontlie_game_id,
-        games.commences_at,
-        games.status,
+        games_due.game_id,
+        games_due.balldontlie_game_id,
+        games_due.commences_at,
+        games_due.status,
         row_number() over (
             partition by events_unmatched.event_id
             order by
                 abs(
                     extract(
                         epoch from
-                        events_unmatched.commences_at - games.commences_at
+                        events_unmatched.commences_at - games_due.commences_at
                     )
                 ),
-                games.game_id
+                games_due.game_id
         ) as candidate_number
     from events_unmatched
-    inner join games
+    inner join games_due
         on
-            events_unmatched.league = games.league
+            events_unmatched.league = games_due.league
             and least(
                 events_unmatched.home_team_id, events_unmatched.away_team_id
-            ) = least(games.home_team_id, games.away_team_id)
+            ) = least(games_due.home_team_id, games_due.away_team_id)
             and greatest(
                 events_unmatched.home_team_id, events_unmatched.away_team_id
-            ) = greatest(games.home_team_id, games.away_team_id)
+            ) = greatest(games_due.home_team_id, games_due.away_team_id)
 
 ),
 
@@ -139,10 +150,16 @@ phantoms as (
             < coalesce(others.left_feed_at, 'infinity'::timestamptz)
             and others.first_listed_at
             < coalesce(events_unmatched.left_feed_at, 'infinity'::timestamptz)
-    inner join game_id_map
-        on
-            others.event_id = game_id_map.source_id
-            and game_id_map.source = 'odds_api'
+    where
+        exists (
+            select 1
+            from game_id_map
+            where
+                game_id_map.source = 'odds_api'
+                and game_id_map.source_id = others.event_id
+            order by game_id_map.source_id
+            offset 0
+        )
     group by events_unmatched.event_id
 
 ),
@@ -150,10 +167,19 @@ phantoms as (
 schedules_reach as (
 
     select
-        league,
-        max(commences_at) as last_commences_at
-    from games
-    group by league
+        leagues.league,
+        latest.commences_at as last_commences_at
+    from leagues
+    cross join
+        lateral (
+            select games.commences_at
+            from games
+            where
+                games.league = leagues.league
+                and games.commences_at is not null
+            order by games.commences_at desc
+            limit 1
+        ) as latest
 
 ),
 
@@ -308,30 +334,28 @@ games_with_unknown_teams as (
 
     select
         'balldontlie' as source,
-        game_versions.balldontlie_game_id::text as source_id,
+        versions_due.balldontlie_game_id::text as source_id,
         leagues.league,
         'unknown_team' as reason,
         'home team '
-        || coalesce(game_versions.home_balldontlie_team_id::text, 'null')
+        || coalesce(versions_due.home_balldontlie_team_id::text, 'null')
         || ' or visitor '
-        || coalesce(game_versions.away_balldontlie_team_id::text, 'null')
+        || coalesce(versions_due.away_balldontlie_team_id::text, 'null')
         || ' is no balldontlie_team_id of the seed league_teams' as detail,
         '[]'::jsonb as candidates,
-        game_versions.starts_at as commences_at,
-        game_versions.first_seen_at
-    from game_versions
+        versions_due.starts_at as commences_at,
+        versions_due.first_seen_at
+    from versions_due
     inner join leagues on leagues.schedule_source = 'balldontlie'
     left join league_teams as home_teams
         on
-            game_versions.home_balldontlie_team_id
+            versions_due.home_balldontlie_team_id
             = home_teams.balldontlie_team_id
     left join league_teams as away_teams
         on
-            game_versions.away_balldontlie_team_id
+            versions_due.away_balldontlie_team_id
             = away_teams.balldontlie_team_id
-    where
-        game_versions.superseded_at is null
-        and (home_teams.team_id is null or away_teams.team_id is null)
+    where home_teams.team_id is null or away_teams.team_id is null
 
 ),
 

@@ -3,7 +3,7 @@
     post_hook=["{{ remember_as_of() }}"],
 ) }}
 
-with picks as (
+with picks as not materialized (
 
     select * from {{ ref('picks') }}
 
@@ -27,7 +27,7 @@ games as (
 
 ),
 
-result_versions as (
+result_versions as not materialized (
 
     select * from {{ ref('game_result_versions') }}
 
@@ -45,7 +45,7 @@ events as (
 
 ),
 
-picks_with_games as (
+picks_with_games as not materialized (
 
     select
         picks.pick_id,

@@ -1,4 +1,4 @@
-with finals as (
+with finals as not materialized (
 
     select * from {{ ref('int_finals_judged') }}
 
@@ -22,7 +22,7 @@ result_overrides as (
 
 ),
 
-games_with_results as (
+games_with_results as not materialized (
 
     select
         game_id,

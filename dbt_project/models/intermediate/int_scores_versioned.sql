@@ -3,6 +3,12 @@
     incremental_strategy='append',
     on_schema_change='append_new_columns',
     tags=['results'],
+    meta={
+        'tells': {
+            'game_result_versions': 'changed.event_id',
+            'rejected_results': 'changed.event_id',
+        },
+    },
     pre_hook=[
         "{{ claim_loads(['staging_odds_api']) }}",
         "{{ rewind(ref('int_events_rewound'), 'event_id') }}",

@@ -4,11 +4,23 @@
     unique_key=['pick_id', 'grade_version'],
     on_schema_change='append_new_columns',
     tags=['grading'],
+    meta={
+        'due': {'grades': 'each_row.pick_id = due.row_key::uuid'},
+    },
+    pre_hook=[
+        "{{ claim_due(
+            seeds=[ref('leagues'), ref('settlement_rules')],
+            rows=picks_due(
+                ref('int_picks_due'), ref('picks'), ref('settlement_rules')
+            ),
+        ) }}",
+    ],
+    post_hook=["{{ release_due() }}", "{{ remember_as_of() }}"],
 ) }}
 
 with picks_graded as (
 
-    select * from {{ ref('int_picks_graded') }}
+    {{ due_rows(ref('int_picks_graded')) }}
 
 ),
 

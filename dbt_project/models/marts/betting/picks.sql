@@ -4,6 +4,7 @@
     unique_key='pick_id',
     on_schema_change='append_new_columns',
     tags=['scoring'],
+    meta={'tells': {'grades': 'changed.pick_id'}},
     pre_hook=[
         "{{ claim_loads(
             ['staging_odds_api'],
@@ -11,7 +12,11 @@
         ) }}",
     ],
     post_hook=["{{ release_loads() }}"],
-    indexes=[{'columns': ['event_id']}, {'columns': ['market_id']}],
+    indexes=[
+        {'columns': ['event_id']},
+        {'columns': ['market_id']},
+        {'columns': ['commences_at']},
+    ],
 ) }}
 
 with claimed_loads as (

@@ -4,11 +4,27 @@
     unique_key=['game_id', 'result_version'],
     on_schema_change='append_new_columns',
     tags=['results'],
+    meta={
+        'due': {'game_result_versions': 'each_row.game_id = due.row_key::uuid'},
+        'tells': {
+            'game_results': 'changed.game_id',
+            'grades': 'changed.game_id',
+        },
+    },
+    pre_hook=[
+        "{{ claim_due(
+            seeds=[
+                ref('leagues'), ref('league_teams'), ref('result_overrides'),
+            ],
+            rows=games_due(ref('int_results_due')),
+        ) }}",
+    ],
+    post_hook=["{{ release_due() }}"],
 ) }}
 
 with results_versioned as (
 
-    select * from {{ ref('int_results_versioned') }}
+    {{ due_rows(ref('int_results_versioned')) }}
 
 ),
 

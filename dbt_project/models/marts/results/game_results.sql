@@ -4,11 +4,18 @@
     unique_key='game_id',
     on_schema_change='append_new_columns',
     tags=['results'],
+    meta={
+        'due': {
+            'game_result_versions': 'each_row.game_id = due.row_key::uuid',
+        },
+    },
+    pre_hook=["{{ claim_due() }}"],
+    post_hook=["{{ release_due() }}"],
 ) }}
 
-with results_settled as (
+with result_versions as (
 
-    select * from {{ ref('int_results_settled') }}
+    {{ due_rows(ref('game_result_versions')) }}
 
 ),
 
@@ -32,7 +39,8 @@ final as (
         cross_check,
         result_version,
         finalized_at
-    from results_settled
+    from result_versions
+    where is_latest and result_status = 'final'
 
 )
 

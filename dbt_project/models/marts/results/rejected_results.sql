@@ -4,11 +4,23 @@
     unique_key='game_id',
     on_schema_change='append_new_columns',
     tags=['results'],
+    meta={
+        'due': {'rejected_results': 'each_row.game_id = due.row_key::uuid'},
+    },
+    pre_hook=[
+        "{{ claim_due(
+            seeds=[
+                ref('leagues'), ref('league_teams'), ref('result_overrides'),
+            ],
+            rows=games_due(ref('int_results_due')),
+        ) }}",
+    ],
+    post_hook=["{{ release_due() }}"],
 ) }}
 
 with results_rejected as (
 
-    select * from {{ ref('int_results_rejected') }}
+    {{ due_rows(ref('int_results_rejected')) }}
 
 ),
 

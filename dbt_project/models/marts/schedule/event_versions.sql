@@ -4,6 +4,7 @@
     unique_key=['event_id', 'first_seen_at'],
     on_schema_change='append_new_columns',
     tags=['ingest', 'results'],
+    meta={'tells': {'int_events_identified': 'changed.event_id'}},
     pre_hook=[
         "{{ claim_loads(['staging_odds_api']) }}",
         "{{ rewind(

@@ -4,6 +4,32 @@
     unique_key=['source', 'source_id'],
     on_schema_change='append_new_columns',
     tags=['ingest', 'results'],
+    meta={
+        'due': {
+            'game_id_map': """
+                each_row.source = due.row_key::jsonb ->> 0
+                and each_row.source_id = due.row_key::jsonb ->> 1
+            """,
+        },
+        'tells': {
+            'game_result_versions': 'changed.game_id',
+            'rejected_results': 'changed.game_id',
+            'grades':
+                "case when changed.source = 'odds_api' "
+                "then changed.source_id end",
+        },
+    },
+    pre_hook=[
+        "{{ claim_due(
+            seeds=[ref('leagues'), ref('match_overrides')],
+            rows=ids_to_map(
+                ref('int_events_due'),
+                ref('int_games_due'),
+                source('ops', 'due_rows'),
+            ),
+        ) }}",
+    ],
+    post_hook=["{{ release_due() }}"],
     indexes=[{'columns': ['game_id']}],
 ) }}
 

@@ -4,6 +4,18 @@
     unique_key=['balldontlie_game_id', 'first_seen_at'],
     on_schema_change='append_new_columns',
     tags=['ingest', 'results'],
+    meta={
+        'tells': {
+            'games': 'changed.balldontlie_game_id',
+            'unmatched_events': 'changed.balldontlie_game_id',
+            'game_result_versions':
+                "case when changed.status <> 'scheduled' "
+                "then changed.balldontlie_game_id end",
+            'rejected_results':
+                "case when changed.status <> 'scheduled' "
+                "then changed.balldontlie_game_id end",
+        },
+    },
     pre_hook=[
         "{{ claim_loads(['staging_balldontlie']) }}",
         "{{ rewind(

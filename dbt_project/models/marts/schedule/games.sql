@@ -1,18 +1,56 @@
+{%- set fixture -%}
+    jsonb_build_array(
+        changed.league,
+        least(changed.home_team_id, changed.away_team_id),
+        greatest(changed.home_team_id, changed.away_team_id),
+        changed.balldontlie_game_id::text
+    )
+{%- endset -%}
 {{ config(
     materialized='incremental',
     incremental_strategy='mirror',
     unique_key='game_id',
     on_schema_change='append_new_columns',
     tags=['ingest', 'results'],
+    meta={
+        'due': {
+            'game_versions':
+                'each_row.balldontlie_game_id = due.row_key::bigint',
+            'int_events_identified': """
+                each_row.schedule_source = 'odds_api'
+                and each_row.league = due.row_key::jsonb ->> 0
+                and each_row.home_team_id = due.row_key::jsonb ->> 1
+                and each_row.away_team_id = due.row_key::jsonb ->> 2
+            """,
+        },
+        'tells': {
+            'game_id_map': fixture,
+            'unmatched_events': fixture,
+            'game_result_versions': 'changed.game_id',
+            'rejected_results': 'changed.game_id',
+            'grades': 'changed.game_id',
+        },
+    },
+    pre_hook=[
+        "{{ claim_due(seeds=[
+            ref('leagues'),
+            ref('league_teams'),
+            ref('season_phases'),
+            ref('neutral_sites'),
+        ]) }}",
+    ],
+    post_hook=["{{ release_due() }}"],
     indexes=[
-        {'columns': ['home_team_id', 'commences_at']},
+        {'columns': ['home_team_id', 'away_team_id', 'commences_at']},
+        {'columns': ['league', 'commences_at']},
         {'columns': ['commences_at']},
+        {'columns': ['balldontlie_game_id']},
     ],
 ) }}
 
 with all_games as (
 
-    select * from {{ ref('int_games_scheduled') }}
+    {{ due_rows(ref('int_games_scheduled')) }}
 
 ),
 

@@ -4,6 +4,26 @@
     unique_key=['source', 'source_id'],
     on_schema_change='append_new_columns',
     tags=['ingest', 'results'],
+    meta={
+        'due': {
+            'unmatched_events': """
+                each_row.source = due.row_key::jsonb ->> 0
+                and each_row.source_id = due.row_key::jsonb ->> 1
+            """,
+        },
+    },
+    pre_hook=[
+        "{{ tell_reached(ref('int_events_identified'), ref('games')) }}",
+        "{{ claim_due(
+            seeds=[
+                ref('leagues'),
+                ref('league_teams'),
+                ref('match_overrides'),
+            ],
+            rows=ids_to_explain(ref('int_events_due'), source('ops', 'due_rows')),
+        ) }}",
+    ],
+    post_hook=["{{ release_due() }}"],
 ) }}
 
 with ids_unmatched as (

@@ -1,0 +1,2 @@
+drop table ops.model_seeds;
+drop table ops.due_rows;
