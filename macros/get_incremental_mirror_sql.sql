@@ -4,9 +4,6 @@
     {%- set key = arg_dict["unique_key"] -%}
     {%- set key = [key] if key is string else key -%}
     {%- set conditions = (config.get("meta") or {}).get("due") -%}
-    {%- if conditions is none %}
-    {{ forget_missing(target, derived, key) }};
-    {%- else %}
     {%- set missing -%}
         not exists (
             select
@@ -19,7 +16,7 @@
         )
     {%- endset %}
     create temporary table {{ target.identifier }}_missing on commit drop as
-    {%- for told_by, condition in conditions.items() %}
+    {%- for told_by, condition in (conditions or {}).items() %}
     select gone.*
     from {{ due_keys(told_by) }} as due
     cross join
@@ -35,7 +32,11 @@
     {% endfor %}
     select each_row.*
     from {{ target }} as each_row
-    where {{ is_everything_due() }} and {{ missing }};
+    where
+        {%- if conditions %}
+        {{ is_everything_due() }} and
+        {%- endif %}
+        {{ missing }};
 
     {%- for consumer, told in told_by_config().items() %}
     {{ tell_due(
@@ -49,6 +50,5 @@
         {% if not loop.first %}and {% endif -%}
         kept.{{ column }} = missing.{{ column }}
         {%- endfor %};
-    {%- endif %}
     {{ get_incremental_upsert_sql(arg_dict) }}
 {% endmacro %}
