@@ -5,11 +5,14 @@ snapshot was the answer to which date: one that answered an earlier date, or is 
 does not land again, and only the request says that it was paid for.
 """
 
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 
 from extract import odds_api
 from extract.past import Past, Scope
 from ops.ledger import Ledger
+
+A_SECOND = timedelta(seconds=1)
+"""Dates are whole seconds: that of the time of asking is answered too."""
 
 FULL_PAGE = 100
 """Rows of a page of BallDontLie that is not the last one."""
@@ -51,7 +54,7 @@ def past_of(ledger: Ledger, sport: str) -> Past:
         scope = Scope.sent(params.get("markets"), params.get("regions"), params.get("bookmakers"))
         if is_waiting:
             past.landed(scope, captured_at)
-        until = odds_api.answers_until(params, asked_at)
+        until = odds_api.answers_until(params, asked_at + A_SECOND)
         past.answered(scope, odds_api.parse_time(params["date"]), captured_at, until)
     return past
 
