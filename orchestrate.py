@@ -189,18 +189,20 @@ def backfill(
         settings.odds_key()
         if work.sports_from("balldontlie", sports):
             settings.balldontlie_key()
-    with work.open_pipeline(settings, as_of, wait) as opened, opened.ledger.lock("backfill", wait_seconds=wait):
+    with work.open_pipeline(settings, as_of, wait) as present, contextlib.ExitStack() as held:
+        opened = replace(present, is_past=True)
+        if not dry_run:
+            held.enter_context(opened.ledger.lock("backfill", wait_seconds=wait))
         if files:
             fetched = past.fetch_files(opened, paths or [])
         else:
-            past_of_it = replace(opened, is_past=True)
             until = parse_instant(end) if end else opened.clock.now()
-            plan = past.plan(past_of_it, sports, parse_instant(str(begin)), until, past.parse_step(step))
+            plan = past.plan(opened, sports, parse_instant(str(begin)), until, past.parse_step(step))
             report.show_plan(out, plan)
             if dry_run:
                 return
             _confirm(plan.credits, yes)
-            fetched = past.fetch(past_of_it, plan, build=lambda: past.build(opened, PRICES), tell=out.print)
+            fetched = past.fetch(opened, plan, build=lambda: past.build(opened, PRICES), tell=out.print)
         outcomes = [fetched, *(past.build(opened, PAST) if fetched.is_built else [])]
         report.show_counts(out, opened.ledger)
         _report(outcomes)

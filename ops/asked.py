@@ -59,6 +59,26 @@ def past_of(ledger: Ledger, sport: str) -> Past:
     return past
 
 
+def settle_letters(ledger: Ledger) -> None:
+    """Close the dead letters of dates that were answered since, so that no replay pays for them again."""
+    ledger.query(
+        """
+        update ops.dead_letters as letters
+        set state = 'resolved', closed_at = now(), closed_reason = 'a later backfill had an answer'
+        where
+            letters.kind = 'request' and letters.endpoint = 'historical_odds' and letters.state = 'open'
+            and exists (
+                select from ops.api_requests as requests
+                where
+                    requests.source = 'odds_api' and requests.endpoint = 'historical_odds'
+                    and requests.url_path = letters.replay ->> 'path'
+                    and requests.params @> (letters.replay -> 'params')
+                    and requests.error_code is null
+            )
+        """
+    )
+
+
 def has_all_pages(ledger: Ledger, endpoint: str, start: date, end: date, settled_at: datetime) -> bool:
     """Whether what BallDontLie has of a stretch of days landed to its last page, at or after an instant.
 

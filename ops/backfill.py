@@ -15,7 +15,7 @@ from extract.extraction import Extraction
 from extract.landing import landed_responses
 from extract.past import Scope
 from extract.records import ApiRequest, ExtractError
-from ops.asked import has_all_pages, past_of
+from ops.asked import has_all_pages, past_of, settle_letters
 from ops.errors import BudgetError, LinekeeperError, SettingsError
 from ops.ledger import describe
 from ops.progress import bar
@@ -150,6 +150,7 @@ def fetch(
             outcomes += _in_chunks(pipeline, _odds(pipeline, wanted, sport, tell), build)
     if wanted.stats:
         outcomes.append(_recorded(pipeline, _stats(pipeline, wanted, tell)))
+    settle_letters(pipeline.ledger)
     failed = [outcome.message for outcome in outcomes if outcome.state == "failed"]
     return Outcome(
         "backfill",

@@ -87,7 +87,7 @@ def spent(made: Warehouse) -> tuple[int, int]:
     [found] = made.rows(
         "select count(distinct request_id), sum(credits_last) from ops.api_requests where endpoint = 'historical_odds'"
     )
-    return found  # type: ignore[return-value]
+    return found
 
 
 @pytest.fixture(scope="module")

@@ -106,8 +106,11 @@ def test_a_backfill_that_broke_off_goes_on_where_it_was(pipeline: Pipeline, simu
     outcome = backfill.fetch(pipeline, _plan(pipeline))
     assert (outcome.state, outcome.is_built) == ("failed", True)
     assert _plan(pipeline).snapshots == {NBA: 1}
+    assert len(dead_letters.find(pipeline.ledger)) == 1
     simulator.clear_faults()
     assert backfill.fetch(pipeline, _plan(pipeline)).state == "succeeded"
+    # Its date has been answered: nobody is to replay it, and pay again.
+    assert dead_letters.find(pipeline.ledger) == []
     assert _plan(pipeline).snapshots == {NBA: 0}
     assert _count(pipeline, "staging_odds_api.responses") == 4
 
