@@ -544,6 +544,8 @@ def _turn(pipeline: Pipeline, task: Task) -> Iterator[None]:
     if not pipeline.is_past:
         yield
         return
+    # A new process needs seconds for that; a cycle is not to wait for it.
+    pipeline.project.parse()
     with pipeline.ledger.lock("cycle", task.name, wait_seconds=TURN_SECONDS, gives_way=True):
         yield
 

@@ -157,8 +157,8 @@ def test_a_backfill_that_is_killed_goes_on_where_it_was(
 
 CYCLES, QUARTER = 4, timedelta(minutes=15)
 LIVE_FROM = END + timedelta(minutes=15)
-LATE_SECONDS = 20.0
-"""A cycle beside a backfill asks at most so much later: it waits for one task of the backfill's build."""
+SLACK_SECONDS = 3.0
+"""A cycle beside a backfill asks later than alone by one task of its build at most; and a busy machine by so much."""
 
 
 @pytest.mark.long
@@ -204,12 +204,20 @@ def test_cycles_keep_their_cadence_beside_a_backfill(
             beside.append(cycle(two, number))
         reader.join()
         assert process.returncode == 0, said
-        sys.stdout.write(f"seconds until a cycle asked: alone {alone}, beside a backfill {beside}, {at_work} beside\n")
+        longest = float(
+            two.value(
+                "select extract(epoch from max(finished_at - started_at)) from ops.task_runs where task ~ '^backfill .'"
+            )
+        )
+        sys.stdout.write(
+            f"seconds until a cycle asked: alone {alone}, with a backfill begun before {beside}, {at_work} of them "
+            f"while it was at work; its longest step took {longest}\n"
+        )
         assert at_work >= 2
         states = "select count(*) from ops.task_runs where task like 'run%%' and state = 'succeeded'"
         assert two.value(states) == one.value(states)
         assert two.value("select count(*) from ops.task_runs where state <> 'succeeded'") == 0
-        assert max(beside) < max(alone) + LATE_SECONDS
+        assert max(beside) - max(alone) < longest + SLACK_SECONDS
         last = ("cycle", "--all", "--as-of", (LIVE_FROM + CYCLES * QUARTER).isoformat())
         one.succeed(*last)
         two.succeed(*last)
