@@ -165,11 +165,11 @@ SLACK_SECONDS = 3.0
 def test_cycles_keep_their_cadence_beside_a_backfill(
     server: Connection, deployed: Connection, targets: Path, league: Simulator
 ) -> None:
-    """Ten hours of boards every ten minutes are landed and built in chunks while cycles come, one every few seconds.
+    """Ten hours of boards every twenty minutes are landed and built in chunks while cycles come, one every few seconds.
 
     None is skipped, none asks late, and all tables end as where the backfill comes first and the cycles then.
     """
-    past = ("backfill", "--from", "2026-11-10T12:00:00Z", "--to", "2026-11-10T22:00:00Z", "--step", "10m", "--yes",
+    past = ("backfill", "--from", "2026-11-10T12:00:00Z", "--to", "2026-11-10T22:00:00Z", "--step", "20m", "--yes",
             "--as-of", END.isoformat(), "--wait", "60")  # fmt: skip
     settings = simulated(league.base_url)
 
@@ -188,7 +188,7 @@ def test_cycles_keep_their_cadence_beside_a_backfill(
         alone = [cycle(one, number) for number in range(CYCLES)]
 
         process = subprocess.Popen(
-            [sys.executable, "-c", PROGRAM, "ops.tasks.run_task", "0", "150", "10", *past],
+            [sys.executable, "-c", PROGRAM, "ops.tasks.run_task", "0", "80", "6", *past],
             cwd=ROOT, env={**os.environ, **two.environment()}, text=True,
             stdout=subprocess.PIPE, stderr=subprocess.PIPE,
         )  # fmt: skip
