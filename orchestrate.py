@@ -11,6 +11,7 @@ in dbt_project/ under the tag of the third column.
 import contextlib
 import sys
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Annotated
@@ -20,7 +21,7 @@ import typer
 from extract.records import ExtractError
 from ops import logs, report
 from ops import tasks as work
-from ops.clock import parse_instant, to_iso
+from ops.clock import parse_instant
 from ops.commands import letters_app, server_app
 from ops.errors import LinekeeperError, SettingsError
 from ops.ledger import Ledger, describe, leaves
@@ -59,6 +60,7 @@ TASKS = (
     ),
 )  # fmt: skip
 PAST = (*TASKS[1:], TASKS[0])  # of the past, ratings come after the results they are made of
+PRICES = TASKS[1:4]  # what a chunk of a backfill builds: results and grades come when all is here
 BY_NAME = {task.name: task for task in TASKS}
 
 app = typer.Typer(
@@ -165,14 +167,21 @@ def backfill(
     sport: Annotated[list[str] | None, typer.Option("--sport", help="Sport key; may be repeated.")] = None,
     step: Annotated[str, typer.Option("--step", metavar="DISTANCE", help="Between snapshots: 1d, 12h, 60m.")] = "1d",
     files: Annotated[bool, typer.Option("--files", help="Land recorded responses instead of asking.")] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Show what would be asked and what it would cost, and end.")
+    ] = False,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Spend the credits without asking.")] = False,
     as_of: AsOf = None,
     wait: Wait = 0,
 ) -> None:
-    """Fetch the odds and games of the past, or recorded files, and build every model once."""
+    """Fetch the odds and games of the past, or recorded files, and build every model.
+
+    It shows what is missing and what it costs before it asks; what is here is not asked again, and the same command
+    goes on where one was stopped.
+    """
     from ops import backfill as past
 
-    if files != bool(paths) or files == bool(begin):
+    if files != bool(paths) or files == bool(begin) or (files and dry_run):
         raise SettingsError("give either --from (and --to), or --files with paths: see `backfill --help`")
     settings = load_settings()
     sports = tuple(sport or settings.odds_api_sports)
@@ -180,19 +189,20 @@ def backfill(
         settings.odds_key()
         if work.sports_from("balldontlie", sports):
             settings.balldontlie_key()
-    with work.open_pipeline(settings, as_of, wait) as opened:
+    with work.open_pipeline(settings, as_of, wait) as present, contextlib.ExitStack() as held:
+        opened = replace(present, is_past=True)
+        if not dry_run:
+            held.enter_context(opened.ledger.lock("backfill", wait_seconds=wait))
         if files:
             fetched = past.fetch_files(opened, paths or [])
         else:
             until = parse_instant(end) if end else opened.clock.now()
             plan = past.plan(opened, sports, parse_instant(str(begin)), until, past.parse_step(step))
-            out.print(
-                f"{sum(plan.snapshots.values()):,} snapshots are missing from {to_iso(plan.start)} to "
-                f"{to_iso(plan.end)}: up to {plan.credits:,} credits of The Odds API"
-            )
-            opened.check_budget(plan.credits)
+            report.show_plan(out, plan)
+            if dry_run:
+                return
             _confirm(plan.credits, yes)
-            fetched = past.fetch(opened, plan)
+            fetched = past.fetch(opened, plan, build=lambda: past.build(opened, PRICES), tell=out.print)
         outcomes = [fetched, *(past.build(opened, PAST) if fetched.is_built else [])]
         report.show_counts(out, opened.ledger)
         _report(outcomes)

@@ -56,7 +56,7 @@ _PER_PAGE = 100
 _MOST_PAGES = 5_000
 _GAMES_PER_REQUEST = 50
 # The window is a little longer than a minute, because the API counts arrivals.
-_MINUTE = 60.5
+MINUTE = 60.5
 
 
 def connect(
@@ -90,7 +90,7 @@ def connect(
         ledger=ledger,
         clock=clock,
         explain=_explain,
-        rate_limit=rate_limit or RateLimit(requests_per_minute, _MINUTE, sleep=sleep),
+        rate_limit=rate_limit or RateLimit(requests_per_minute, MINUTE, sleep=sleep),
         retry=retry,
         timeout=timeout,
         sleep=sleep,

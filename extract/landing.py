@@ -13,7 +13,6 @@ would otherwise be loaded by the next one *in place of* what it extracts.
 from __future__ import annotations
 
 import tempfile
-from bisect import bisect_right
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
@@ -174,52 +173,6 @@ def _captures(dsn: str, source: str) -> dict[str, set[datetime]]:
         for response_hash, captured_at in cursor:
             captures.setdefault(response_hash, set()).add(captured_at)
     return captures
-
-
-def landed_snapshots(
-    dsn: str,
-    *,
-    sport: str,
-    endpoint: str = "historical_odds",
-    markets: str | None = None,
-    regions: str | None = None,
-    bookmakers: str | None = None,
-) -> Callable[[datetime], bool]:
-    """Tells whether the historical snapshot that would answer a date is here already.
-
-    A snapshot answers the dates from its own time until the next one's, and the date
-    it was asked for. ``markets``, ``regions`` and ``bookmakers`` are as sent: sorted,
-    joined by commas; a snapshot asked with others does not count. Meant for
-    ``odds_api.odds_api_historical``; what lands after this call is not seen.
-    """
-    with _connected(dsn) as cursor:
-        cursor.execute(
-            _on_landed(
-                "select captured_at, (params ->> 'next_timestamp')::timestamptz,"
-                " (params ->> 'date')::timestamptz from {responses}"
-                " join {loads} on load_id = _dlt_load_id and status = 0"
-                " where endpoint = %s and sport_key = %s"
-                " and (markets_asked, regions_asked, bookmakers_asked)"
-                " is not distinct from (%s, %s, %s)"
-                " order by captured_at",
-                "odds_api",
-            ),
-            (endpoint, sport, markets, regions, bookmakers),
-        )
-        snapshots = cursor.fetchall()
-    starts = [captured_at for captured_at, _, _ in snapshots]
-    asked = {date for _, _, date in snapshots if date is not None}
-
-    def is_landed(date: datetime) -> bool:
-        if date in asked:
-            return True
-        latest = bisect_right(starts, date) - 1
-        if latest < 0:
-            return False
-        following = snapshots[latest][1]
-        return following is not None and date < following
-
-    return is_landed
 
 
 def _rows_of(pipeline: dlt.Pipeline) -> dict[str, int]:

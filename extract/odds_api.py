@@ -24,7 +24,7 @@ turned back into them, and times as ISO 8601.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -33,6 +33,7 @@ from pydantic import SecretStr
 from extract.client import Answer, ApiClient, ApiKey, Fetched, RateLimit, Refusal, RetryPolicy
 from extract.contracts import is_time
 from extract.extraction import Asker, Extraction, Problems, extraction, in_chunks
+from extract.past import HISTORICAL_FACTOR, Past, Scope
 from extract.payloads import Response
 from extract.records import (
     AuthenticationError,
@@ -58,8 +59,7 @@ FEATURED_MARKETS = frozenset({"h2h", "spreads", "totals", "outrights"})
 _LAY_MARKETS = {"h2h_lay": "h2h", "outrights_lay": "outrights"}
 
 RESPONSES_PER_LOAD = 50
-_BOOKMAKERS_PER_REGION = 10
-_HISTORICAL_FACTOR = 10
+_END = datetime.max.replace(tzinfo=UTC)
 _FORMATS = {"oddsFormat": "american", "dateFormat": "iso"}
 
 
@@ -185,28 +185,31 @@ def odds_api_historical(
     start: datetime,
     end: datetime,
     step: timedelta,
-    is_landed: Callable[[datetime], bool],
+    past: Past,
     regions: Collection[str] = (),
     bookmakers: Collection[str] = (),
     markets: Collection[str] = ("h2h", "spreads", "totals"),
     endpoint: str = "historical_odds",
     size: int = RESPONSES_PER_LOAD,
+    may_spend: Callable[[int], bool] = lambda _: True,
 ) -> Iterator[Extraction]:
     """Walk the past: the snapshots of one sport at ``start``, ``start + step``, … ``end``.
 
-    A snapshot that answers several dates is asked for and landed once: the walk goes
-    on at the first date of its grid that the next snapshot would answer, and it ends
-    where there is none. A date that fails is a dead letter and the walk goes on, until
-    failures one after the other open the circuit, or the host is gone.
+    Only what ``past`` does not know is asked: of a date of which some markets or regions are here
+    the others, by themselves. A snapshot that answers several dates is asked for and landed
+    once, and after the last one the source has there is nothing to ask. A date that fails is a
+    dead letter and the walk goes on, until failures one after the other open the circuit,
+    or the host is gone.
 
     Args:
         start, end: aware; both included.
         step: at least 5 minutes, the API's own step.
-        is_landed: tells whether the snapshot that would answer a date is here already
-            (see ``landing.landed_snapshots``); it is then not asked, and not paid.
+        past: what is here already; it learns each answer.
         endpoint: ``historical_odds``, or ``historical_events`` (1 credit each, without
             markets and regions).
         size: responses per load.
+        may_spend: asked before each request with what it costs at most; where it says no the
+            walk ends.
 
     Yields:
         Extractions; land each before asking for the next.
@@ -214,24 +217,22 @@ def odds_api_historical(
     Raises:
         InvalidRequest: before anything is asked.
     """
-    start, end = _utc(start), _utc(end)
-    if step < timedelta(minutes=5):
-        raise InvalidRequest(f"a step of {step} is shorter than the API's snapshots: 5 minutes")
-    if start > end:
-        raise InvalidRequest(f"the backfill ends ({end:%F %T}Z) before it starts ({start:%F %T}Z)")
+    dates = asked_dates(start, end, step)
     if endpoint == "historical_odds":
-        offer = _offer(markets, regions, bookmakers)
-        _only(markets, is_featured=True)
-        path = f"/v4/historical/sports/{sport}/odds"
+        wanted = historical_scope(markets, regions, bookmakers)
+        path, formats = historical_path(sport), _FORMATS
     elif endpoint == "historical_events":
-        offer = {}
-        path = f"/v4/historical/sports/{sport}/events"
+        wanted = Scope()
+        path, formats = f"/v4/historical/sports/{sport}/events", {"dateFormat": "iso"}
     else:
         raise InvalidRequest(f"{endpoint} cannot be walked: use historical_odds or historical_events")
     problems = Problems()
     asker = Asker(client, problems)
-    formats = _FORMATS if endpoint == "historical_odds" else {"dateFormat": "iso"}
-    walk = _walk(asker, endpoint, path, sport, {**offer, **formats}, start, end, step, is_landed)
+
+    def ask(date: datetime, scope: Scope) -> Fetched | None:
+        return asker.ask(endpoint, path, {"date": api_time(date), **scope.params, **formats}, _snapshot)
+
+    walk = (_response(fetched, endpoint, sport) for fetched in _walk(asker, ask, dates, wanted, past, may_spend))
     return in_chunks(SOURCE, endpoint, walk, problems, client.ledger, size=size)
 
 
@@ -298,14 +299,54 @@ def historical_cost(
     >>> historical_cost(snapshots=238, markets=["h2h", "spreads", "totals"], regions=["us"])
     7140
     """
-    groups_of_bookmakers = -(-len(set(bookmakers)) // _BOOKMAKERS_PER_REGION)
-    regions_charged = groups_of_bookmakers or len(set(regions))
-    return _HISTORICAL_FACTOR * len(set(markets)) * regions_charged * snapshots
+    charged = Scope(regions=frozenset(regions), bookmakers=frozenset(bookmakers)).regions_charged
+    return HISTORICAL_FACTOR * len(set(markets)) * charged * snapshots
 
 
-def snapshot_count(start: datetime, end: datetime, step: timedelta) -> int:
-    """Dates from ``start`` to ``end``, both included, at ``step``."""
-    return max(0, (end - start) // step + 1)
+def historical_scope(markets: Collection[str], regions: Collection[str], bookmakers: Collection[str]) -> Scope:
+    """What a request for these asks of a snapshot; bookmakers win over regions.
+
+    Raises:
+        InvalidRequest: there is nothing to ask for, or a market that is not featured.
+    """
+    sent = _offer(markets, regions, bookmakers)
+    _only(markets, is_featured=True)
+    return Scope.sent(sent["markets"], sent.get("regions"), sent.get("bookmakers"))
+
+
+def historical_path(sport: str) -> str:
+    """Where the odds of a sport's past are asked."""
+    return f"/v4/historical/sports/{sport}/odds"
+
+
+def asked_dates(start: datetime, end: datetime, step: timedelta) -> list[datetime]:
+    """The dates from ``start`` to ``end``, both included, at ``step``, in whole seconds as the API takes them.
+
+    Raises:
+        InvalidRequest: a time without a zone, an end before the start, or a step shorter than the API's own.
+    """
+    start, end = _utc(start).replace(microsecond=0), _utc(end)
+    if step < timedelta(minutes=5):
+        raise InvalidRequest(f"a step of {step} is shorter than the API's snapshots: 5 minutes")
+    if start > end:
+        raise InvalidRequest(f"the backfill ends ({end:%F %T}Z) before it starts ({start:%F %T}Z)")
+    return [start + number * step for number in range((end - start) // step + 1)]
+
+
+def answers_until(params: Mapping[str, Any], last: datetime) -> datetime | None:
+    """Until when the snapshot of a historical response answers dates, by its own times.
+
+    Args:
+        params: with ``next_timestamp`` and ``previous_timestamp``.
+        last: what to say of the last snapshot there is.
+
+    Returns:
+        None if the data have not begun: it answers the date asked alone.
+    """
+    following = params.get("next_timestamp")
+    if following is not None:
+        return parse_time(following)
+    return None if params.get("previous_timestamp") is None else last
 
 
 def api_time(instant: datetime) -> str:
@@ -429,44 +470,27 @@ def _starting(events: list[Any], after: datetime, until: datetime) -> list[str]:
 
 def _walk(
     asker: Asker,
-    endpoint: str,
-    path: str,
-    sport: str,
-    params: dict[str, str],
-    start: datetime,
-    end: datetime,
-    step: timedelta,
-    is_landed: Callable[[datetime], bool],
-) -> Iterator[Response]:
-    date = start
-    last_snapshot: datetime | None = None
-    while date <= end:
-        if is_landed(date):
-            date += step
-            continue
-        fetched = asker.ask(endpoint, path, {"date": api_time(date), **params}, _snapshot)
-        if fetched is None:
-            if any(isinstance(one, (FatalError, UnreachableHost, CircuitOpen)) for one in asker.problems.failures):
+    ask: Callable[[datetime, Scope], Fetched | None],
+    dates: Iterable[datetime],
+    wanted: Scope,
+    past: Past,
+    may_spend: Callable[[int], bool],
+) -> Iterator[Fetched]:
+    for date in dates:
+        for scope in past.missing(wanted, date):
+            if not may_spend(scope.historical_credits):
                 return
-            date += step
-            continue
-        snapshot = fetched.answer.captured_at
-        if snapshot is not None and (last_snapshot is None or snapshot > last_snapshot):
-            last_snapshot = snapshot
-            if not is_landed(snapshot):
-                yield _response(fetched, endpoint, sport)
-        following = fetched.params["next_timestamp"]
-        if following is not None:
-            date = _first_on_grid(start, step, max(date + step, parse_time(following)))
-        elif fetched.params["previous_timestamp"] is None:
-            date += step
-        else:
-            return
-
-
-def _first_on_grid(start: datetime, step: timedelta, instant: datetime) -> datetime:
-    """The first of start, start + step, … that is not before an instant."""
-    return start - ((start - instant) // step) * step
+            fetched = ask(date, scope)
+            if fetched is None:
+                if any(isinstance(one, (FatalError, UnreachableHost, CircuitOpen)) for one in asker.problems.failures):
+                    return
+                continue
+            snapshot = fetched.captured_at
+            is_new = not past.is_here(scope, snapshot)
+            past.answered(scope, date, snapshot, answers_until(fetched.params, _END))
+            past.landed(scope, snapshot)
+            if is_new:
+                yield fetched
 
 
 def _response(fetched: Fetched, endpoint: str, sport: str | None = None, event_id: str | None = None) -> Response:

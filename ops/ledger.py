@@ -13,7 +13,7 @@ import uuid
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from types import TracebackType
 from typing import Any
 
@@ -29,7 +29,15 @@ from ops.errors import BudgetError, SettingsError, TaskLockedError, WarehouseErr
 from ops.warehouse import Connection
 
 # The first of the two keys of an advisory lock says what the second one names.
-TASK_LOCK, RUN_LOCK = 47_001, 47_002
+TASK_LOCK, RUN_LOCK, WAIT_LOCK = 47_001, 47_002, 47_003
+
+LONG = ("backfill", "rebuild")
+"""Runs that go on for longer than a cadence. They hold what a cycle needs for a short step at a time."""
+
+LONGEST_STEP = 600.0
+"""Seconds for which a runner that would not wait at all waits for a step of a long run: less than a cadence."""
+
+POLL_SECONDS = 0.25
 
 CHANGED_ROWS, CHANGED_SHARE = 500, 0.1
 """How much of a table must be other than when PostgreSQL last looked at it, before it is told to look again."""
@@ -254,8 +262,13 @@ class Ledger:
     # -- locks
 
     @contextmanager
-    def lock(self, *tasks: str, wait_seconds: float = 0) -> Iterator[None]:
+    def lock(self, *tasks: str, wait_seconds: float = 0, gives_way: bool = False) -> Iterator[None]:
         """Hold the locks of tasks, against runners on any machine.
+
+        A lock that a long run holds for a step is waited for in any case.
+
+        Args:
+            gives_way: let everybody pass who waits for one of them.
 
         Raises:
             TaskLockedError: another runner holds one of them after `wait_seconds`.
@@ -265,19 +278,59 @@ class Ledger:
         try:
             # Always in the same order, so that two runners never wait for each other.
             for task in sorted(tasks):
-                # Asking again and again instead of waiting in the database lets Ctrl-C through.
-                while not self._try_lock(task):
-                    if time.monotonic() >= deadline:
-                        raise TaskLockedError(
-                            f"{task} is already running elsewhere ({self._holder(task)}): wait for it to end"
-                        )
-                    time.sleep(0.25)
+                if gives_way or not self._try_lock(task):
+                    self._wait_for(task, deadline, gives_way)
                 held.append(task)
             yield
         finally:
             if not self._session.closed:
                 for task in held:
                     self._execute("select pg_advisory_unlock(%s, hashtext(%s))", (TASK_LOCK, task))
+
+    def _wait_for(self, task: str, deadline: float, gives_way: bool) -> None:
+        """Take a lock as soon as it is free.
+
+        Asking again and again instead of waiting in the database lets Ctrl-C through; that somebody waits is
+        told by a lock too, so that a long run which holds one step after the other lets him in between.
+        """
+        longest = time.monotonic() + LONGEST_STEP
+        if not gives_way:
+            self._execute("select pg_advisory_lock_shared(%s, hashtext(%s))", (WAIT_LOCK, task))
+        try:
+            while (gives_way and self._is_waited_for(task)) or not self._try_lock(task):
+                now, is_step = time.monotonic(), task not in LONG and self._is_held_for_a_step(task)
+                if now >= (longest if is_step or is_step is None else deadline):
+                    raise TaskLockedError(
+                        f"{task} is already running elsewhere ({self._holder(task)}): wait for it to end"
+                    )
+                time.sleep(POLL_SECONDS)
+        finally:
+            if not gives_way and not self._session.closed:
+                self._execute("select pg_advisory_unlock_shared(%s, hashtext(%s))", (WAIT_LOCK, task))
+
+    def _is_waited_for(self, task: str) -> bool:
+        return bool(self._holders(WAIT_LOCK, task))
+
+    def _is_held_for_a_step(self, task: str) -> bool | None:
+        """Whether a lock is held by a long run; None if nobody holds it any more."""
+        holders = self._holders(TASK_LOCK, task)
+        return holders <= self._holders(TASK_LOCK, *LONG) if holders else None
+
+    def _holders(self, kind: int, *tasks: str) -> set[int]:
+        """The server processes that hold one of some locks."""
+        rows = self._execute(
+            """
+            select pid
+            from pg_locks
+            where
+                locktype = 'advisory' and granted
+                and database = (select oid from pg_database where datname = current_database())
+                and classid = %s::oid
+                and objid in (select (hashtext(task)::bigint & 4294967295)::oid from unnest(%s::text[]) as task)
+            """,
+            (kind, list(tasks)),
+        )
+        return {int(pid) for (pid,) in rows}
 
     def _try_lock(self, task: str) -> bool:
         return bool(self._execute("select pg_try_advisory_lock(%s, hashtext(%s))", (TASK_LOCK, task))[0][0])
@@ -315,6 +368,21 @@ class Ledger:
                 request.credits_remaining,
             ),
         )  # fmt: skip
+
+    def pause(self, source: str, calls: int, seconds: float) -> float:
+        """Return for how long to wait before a source may be asked again, if it is asked so often by all runners."""
+        now = datetime.now(UTC)
+        rows = self._execute(
+            """
+            select requested_at
+            from ops.api_requests
+            where requested_at > %s and source = %s
+            order by requested_at desc
+            offset %s limit 1
+            """,
+            (now - timedelta(seconds=seconds), source, calls - 1),
+        )
+        return max(0.0, (rows[0][0] - now).total_seconds() + seconds) if rows else 0.0
 
     def outage(self, source: str) -> Outage | None:
         """Return the latest requests of a source in a row that no runner got an answer to, of the last day.
@@ -367,12 +435,12 @@ class Ledger:
         """Credits of The Odds API spent through this ledger."""
         return self._spent
 
-    def credits_since(self, instant: datetime) -> int:
-        """Return the credits of The Odds API spent since an instant."""
+    def credits_since(self, instant: datetime, *, of_the_past: bool = True) -> int:
+        """Return the credits of The Odds API spent since an instant, those for odds of the past counted or not."""
         rows = self._execute(
             "select coalesce(sum(credits_last), 0) from ops.api_requests "
-            "where source = 'odds_api' and requested_at >= %s",
-            (instant,),
+            "where source = 'odds_api' and requested_at >= %s and (%s or not starts_with(endpoint, 'historical'))",
+            (instant, of_the_past),
         )
         return int(rows[0][0])
 

@@ -10,6 +10,7 @@ import dlt
 
 from extract import balldontlie, odds_api
 from extract.extraction import Extraction, Problems, extraction
+from extract.past import Past
 from extract.payloads import Response, digest, landing_tables, unpack
 from extract.records import LandingError
 from ops import dead_letters
@@ -106,7 +107,7 @@ def _asked_again(pipeline: Pipeline, letter: KeptLetter) -> Iterable[Extraction]
         at = odds_api.parse_time(params.get("date"))
         wanted = offer if endpoint == "historical_odds" else {}
         return odds_api.odds_api_historical(
-            pipeline.odds, sport=sport, start=at, end=at, step=timedelta(days=1), is_landed=lambda _: False,
+            pipeline.odds, sport=sport, start=at, end=at, step=timedelta(days=1), past=Past(),
             endpoint=endpoint, **wanted,
         )  # fmt: skip
     if endpoint == "historical_event_odds":

@@ -9,6 +9,8 @@ from rich.table import Table
 
 from extract.circuit import CircuitPolicy
 from ops import dead_letters
+from ops.backfill import Plan
+from ops.clock import to_iso
 from ops.dead_letters import KeptLetter
 from ops.embedded import ServerStatus
 from ops.ledger import LastRun, Ledger
@@ -56,6 +58,23 @@ def show_counts(console: Console, ledger: Ledger) -> None:
     for label, count in counts(ledger):
         table.add_row(label, f"{count:,}")
     console.print(table)
+
+
+def show_plan(console: Console, plan: Plan) -> None:
+    """Print what a backfill will ask, how much is here already, what it costs and how long it takes."""
+    for sport, missing in plan.snapshots.items():
+        console.print(
+            f"{sport}: {missing:,} snapshots are missing of {plan.dates:,} from {to_iso(plan.start)} to "
+            f"{to_iso(plan.end)}, {plan.dates - missing:,} are here"
+        )
+    left = "" if plan.credits_left is None else f"; {plan.credits_left:,} may be spent on the past this month"
+    console.print(f"up to {plan.credits:,} credits of The Odds API{left}")
+    if plan.credits_left is not None and plan.credits > plan.credits_left:
+        console.print("it will stop when those are spent; the same command goes on next month, or with a higher limit")
+    console.print(
+        f"about {plan.requests:,} requests to BallDontLie, {plan.requests_per_minute:,} a minute; "
+        f"asking takes about {plan.seconds / 60:,.0f} min"
+    )
 
 
 def show_status(console: Console, ledger: Ledger, cadences: dict[str, timedelta]) -> None:

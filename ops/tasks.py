@@ -30,7 +30,8 @@ from extract.records import (
 from ops import changes, dead_letters
 from ops.clock import Clock, parse_instant
 from ops.errors import BudgetError, LinekeeperError, TransformInterrupted, UnknownNameError
-from ops.ledger import Ledger, TaskRun, describe, leaves
+from ops.ledger import LONG, Ledger, TaskRun, describe, leaves
+from ops.pace import SharedPace
 from ops.paths import ROOT
 from ops.progress import bar
 from ops.recovery import recover
@@ -63,8 +64,11 @@ FIRST_TASK_WAIT, LONGEST_TASK_WAIT = 5.0, 60.0
 PASSING = tuple(kind.reason for kind in (UnreachableHost, RateLimited, ServerError, BadPayload))
 """Reasons of dead letters that are worth asking again within minutes."""
 
-LONG = ["backfill", "rebuild"]
-"""Runs that go on for longer than a cadence. They hold what a cycle needs for a short step at a time."""
+PAST_SHARE = 0.5
+"""What a backfill may use of the requests a minute that a plan of BallDontLie allows: the rest is for cycles."""
+
+TURN_SECONDS = 900.0
+"""How long a task of the past waits for cycles, which go first: longer than the longest may take."""
 
 REAL_HOSTS = ("the-odds-api.com", "balldontlie.io")
 
@@ -121,7 +125,11 @@ class TasksFailed(LinekeeperError):
 
 @dataclass
 class Pipeline:
-    """What a task works with. Clients are made when first asked for, so that a key is missed only where needed."""
+    """What a task works with. Clients are made when first asked for, so that a key is missed only where needed.
+
+    Attributes:
+        is_past: whether it is at work on the past, and so leaves to cycles what they need.
+    """
 
     settings: Settings
     connection: Connection
@@ -131,6 +139,7 @@ class Pipeline:
     wait_seconds: float = 0
     on_node: OnNode | None = None
     sleep: Callable[[float], None] = time.sleep
+    is_past: bool = False
 
     @cached_property
     def odds(self) -> ApiClient:
@@ -150,8 +159,16 @@ class Pipeline:
             key=self.settings.balldontlie_key(),
             ledger=self.ledger,
             clock=self.clock,
-            requests_per_minute=self.settings.balldontlie_requests_per_minute,
+            rate_limit=SharedPace(
+                self.ledger, balldontlie.SOURCE, self.requests_per_minute, balldontlie.MINUTE, sleep=self.sleep
+            ),
         )
+
+    @property
+    def requests_per_minute(self) -> int:
+        """How often BallDontLie may be asked: as often as the plan allows, or a share of that for the past."""
+        allowed = self.settings.balldontlie_requests_per_minute
+        return max(1, int(allowed * PAST_SHARE)) if self.is_past else allowed
 
     @cached_property
     def markets(self) -> tuple[list[str], list[str]]:
@@ -494,9 +511,12 @@ class _Work:
     def attempt(self) -> None:
         """Ask, land, build, collect dead letters. It is recorded whatever becomes of it."""
         pipeline, task, before = self.pipeline, self.task, self.run
-        with pipeline.ledger.run(
-            task.recorded_as or task.name, lock=task.name, wait_seconds=pipeline.wait_seconds
-        ) as self.run:
+        with (
+            _turn(pipeline, task),
+            pipeline.ledger.run(
+                task.recorded_as or task.name, lock=task.name, wait_seconds=pipeline.wait_seconds
+            ) as self.run,
+        ):
             run = self.run
             if before is None or self._extracted is None:
                 extracted = task.extract(pipeline) if task.extract else Extracted()
@@ -516,6 +536,18 @@ class _Work:
                 failures += [UnknownNameError(message) for message in dead_letters.unknown_names(pipeline.ledger)]
             if failures:
                 raise ExceptionGroup("not all went well", failures)
+
+
+@contextmanager
+def _turn(pipeline: Pipeline, task: Task) -> Iterator[None]:
+    """Of the past, wait for a moment in which no cycle is under way and nobody waits for one, and hold it."""
+    if not pipeline.is_past:
+        yield
+        return
+    # A new process needs seconds for that; a cycle is not to wait for it.
+    pipeline.project.parse()
+    with pipeline.ledger.lock("cycle", task.name, wait_seconds=TURN_SECONDS, gives_way=True):
+        yield
 
 
 def _again(pipeline: Pipeline, run: TaskRun, extracted: Extracted) -> Extracted:
@@ -597,7 +629,9 @@ def deploy(pipeline: Pipeline) -> bool:
     if deployed_hash(ledger) == now:
         return False
     # A backfill or rebuild may go on for hours: it holds the locks of tasks while it builds, and only then.
-    names = [row[0] for row in ledger.query("select distinct task from ops.task_runs where task <> all(%s)", (LONG,))]
+    names = [
+        row[0] for row in ledger.query("select distinct task from ops.task_runs where task <> all(%s)", ([*LONG],))
+    ]
     with ledger.lock("deploy", *names, wait_seconds=max(pipeline.wait_seconds, 60)):
         if deployed_hash(ledger) == now:
             return False

@@ -20,8 +20,9 @@ from extract.balldontlie import balldontlie
 from extract.client import ApiClient, RateLimit, RetryPolicy
 from extract.extraction import Problems, extraction
 from extract.history import recorded
-from extract.landing import Landing, land, landed_responses, landed_snapshots
+from extract.landing import Landing, land, landed_responses
 from extract.odds_api import odds_api, odds_api_historical
+from extract.past import Past
 from extract.payloads import Response
 from extract.records import LandingError, TierLimit, UnknownSport
 from ops.warehouse import Connection
@@ -186,13 +187,13 @@ def test_a_fault_that_passes_is_survived_and_one_that_stays_is_told(
     assert [letter.reason for letter in book.letters] == [reason]
 
 
-def test_a_backfill_lands_and_its_second_run_asks_and_lands_nothing(
+def test_a_walk_lands_load_by_load_and_again_with_what_it_learnt_asks_nothing(
     warehouse: Connection, simulator: Simulator
 ) -> None:
-    book = Book()
+    book, past = Book(), Past()
     client = connected(odds_api_api, simulator, book)
 
-    def backfill() -> list[Landing]:
+    def walk() -> list[Landing]:
         chunks = odds_api_historical(
             client,
             sport="basketball_nba",
@@ -200,57 +201,18 @@ def test_a_backfill_lands_and_its_second_run_asks_and_lands_nothing(
             end=EVENING - timedelta(hours=1),
             step=timedelta(hours=1),
             regions=["us"],
-            is_landed=landed_snapshots(
-                warehouse.url, sport="basketball_nba", markets="h2h,spreads,totals", regions="us"
-            ),
+            past=past,
             size=2,
         )
         return [land(warehouse.url, chunk) for chunk in chunks]
 
-    first = backfill()
-    asked = len(book.requests)
-    second = backfill()
+    first, second = walk(), walk()
 
     assert [landing.rows["responses"] for landing in first] == [2, 2, 1]
-    assert asked == 5
     assert second == []
-    assert len(book.requests) == asked
+    assert len(book.requests) == 5
     captured = query(warehouse, "select captured_at from staging_odds_api.responses order by 1")
     assert all(EVENING - timedelta(hours=6) < instant <= EVENING - timedelta(hours=1) for (instant,) in captured)
-
-
-def test_a_snapshot_answers_until_the_next_one_and_only_the_same_question(
-    warehouse: Connection, wire: Wire, odds_client: ApiClient
-) -> None:
-    wire.answers = [
-        said(
-            {
-                "timestamp": "2024-01-17T11:55:00Z",
-                "previous_timestamp": "2024-01-17T11:50:00Z",
-                "next_timestamp": "2024-01-17T12:05:00Z",
-                "data": [offered()],
-            }
-        )
-    ]
-    (chunk,) = odds_api_historical(
-        odds_client,
-        sport="basketball_nba",
-        start=NOW,
-        end=NOW,
-        step=timedelta(days=1),
-        regions=["us"],
-        is_landed=lambda _: False,
-    )
-    land(warehouse.url, chunk)
-
-    asked = {"sport": "basketball_nba", "markets": "h2h,spreads,totals", "regions": "us"}
-    is_landed = landed_snapshots(warehouse.url, **asked)
-
-    minutes = [-6, -5, 0, 4, 5]
-    assert [is_landed(NOW + timedelta(minutes=one)) for one in minutes] == [False, True, True, True, False]
-    for other in ({"markets": "h2h"}, {"regions": "eu"}, {"sport": "basketball_wnba"}):
-        assert not landed_snapshots(warehouse.url, **asked | other)(NOW)
-    assert not landed_snapshots(warehouse.url, **asked, bookmakers="fanduel")(NOW)
 
 
 # -- what goes wrong -------------------------------------------------------------------

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -16,14 +16,16 @@ from extract.client import ApiClient
 from extract.extraction import Extraction
 from extract.odds_api import (
     api_time,
+    asked_dates,
     historical_cost,
     odds_api,
     odds_api_historical,
     odds_api_historical_event_odds,
     parse_time,
-    snapshot_count,
     split_markets,
 )
+from extract.past import Past as Known
+from extract.past import Scope
 from extract.records import (
     BadPayload,
     CircuitOpen,
@@ -281,8 +283,17 @@ class Past:
 
 
 def walk(client: ApiClient, start: datetime, end: datetime, step: timedelta, **other: Any) -> Iterator[Extraction]:
-    usual: dict[str, Any] = {"is_landed": lambda _: False, "regions": ["us"]}
+    usual: dict[str, Any] = {"past": Known(), "regions": ["us"]}
     return odds_api_historical(client, sport="basketball_nba", start=start, end=end, step=step, **usual | other)
+
+
+def known(snapshots: Iterable[datetime], until: timedelta = timedelta(minutes=5)) -> Known:
+    """Snapshots of the usual walk that are here, each asked at its own time and followed by another after a while."""
+    scope, past = Scope.sent("h2h,spreads,totals", "us", None), Known()
+    for snapshot in snapshots:
+        past.answered(scope, snapshot, snapshot, snapshot + until)
+        past.landed(scope, snapshot)
+    return past
 
 
 def dates_asked(wire: Wire) -> list[datetime]:
@@ -358,9 +369,8 @@ def test_a_walk_that_begins_before_the_data_goes_on(wire: Wire, odds_client: Api
 
 def test_what_has_landed_is_not_asked_again(wire: Wire, odds_client: ApiClient) -> None:
     wire.answering = Past([NOW + day * DAY for day in range(10)])
-    here = {NOW, NOW + DAY, NOW + 3 * DAY}
 
-    (chunk,) = walk(odds_client, NOW, NOW + 4 * DAY, DAY, is_landed=here.__contains__)
+    (chunk,) = walk(odds_client, NOW, NOW + 4 * DAY, DAY, past=known([NOW, NOW + DAY, NOW + 3 * DAY]))
     run_dry(chunk)
 
     assert dates_asked(wire) == [NOW + 2 * DAY, NOW + 4 * DAY]
@@ -369,9 +379,8 @@ def test_what_has_landed_is_not_asked_again(wire: Wire, odds_client: ApiClient) 
 def test_a_snapshot_that_has_landed_does_not_land_again_for_a_later_date(wire: Wire, odds_client: ApiClient) -> None:
     # The day after it was not recorded, so its date is answered with the snapshot before.
     wire.answering = Past([NOW, NOW + 2 * DAY, NOW + 3 * DAY])
-    here = {NOW, NOW + 2 * DAY}
 
-    chunks = list(walk(odds_client, NOW, NOW + 2 * DAY, DAY, is_landed=here.__contains__))
+    chunks = list(walk(odds_client, NOW, NOW + 2 * DAY, DAY, past=known([NOW, NOW + 2 * DAY])))
 
     assert dates_asked(wire) == [NOW + DAY]
     assert chunks == []
@@ -525,10 +534,11 @@ def test_a_backfill_is_priced_before_it_is_paid(asked: dict[str, Any], cost: int
     assert historical_cost(snapshots=238, **asked) == 238 * cost
 
 
-def test_the_snapshots_of_a_range_count_both_ends() -> None:
-    assert snapshot_count(NOW, NOW + DAY, timedelta(hours=6)) == 5
-    assert snapshot_count(NOW, NOW, DAY) == 1
-    assert snapshot_count(NOW + DAY, NOW, DAY) == 0
+def test_the_dates_of_a_range_have_both_ends_and_whole_seconds() -> None:
+    late = NOW + timedelta(microseconds=1)
+
+    assert asked_dates(late, NOW + DAY, timedelta(hours=12)) == [NOW, NOW + DAY / 2, NOW + DAY]
+    assert asked_dates(NOW, NOW, DAY) == [NOW]
 
 
 def test_markets_are_split_by_who_is_asked() -> None:

@@ -18,6 +18,7 @@ from extract.records import ApiRequest, AuthenticationError, BadPayload, DeadLet
 from ops.clock import Clock
 from ops.errors import SettingsError, TaskLockedError, TransformError, WarehouseError
 from ops.ledger import Ledger, describe
+from ops.pace import SharedPace
 from ops.paths import ROOT
 from ops.warehouse import Connection
 
@@ -205,7 +206,62 @@ def test_several_locks_are_all_or_none(ledger: Ledger, other: Ledger) -> None:
             pass
 
 
+def test_who_would_not_wait_waits_for_a_step_of_a_backfill_and_goes_before_the_next(
+    ledger: Ledger, other: Ledger
+) -> None:
+    """Steps follow each other without a pause; a cycle that comes in the first is let in before the second."""
+    order = []
+    in_step = threading.Event()
+
+    def cycle() -> None:
+        in_step.wait()
+        with other.lock("cycle"), other.lock("run_ingest"):
+            order.append("cycle")
+            time.sleep(0.5)
+
+    thread = threading.Thread(target=cycle)
+    thread.start()
+    with ledger.lock("backfill"):
+        for step in range(3):
+            with ledger.lock("cycle", "run_ingest", wait_seconds=20, gives_way=True):
+                in_step.set()
+                order.append(f"step {step}")
+                time.sleep(0.5)
+    thread.join()
+    assert order == ["step 0", "cycle", "step 1", "step 2"]
+
+
+def test_nobody_waits_for_the_end_of_a_backfill_or_for_what_is_no_step(ledger: Ledger, other: Ledger) -> None:
+    began = time.monotonic()
+    with ledger.lock("backfill"), pytest.raises(TaskLockedError), other.lock("backfill"):
+        pytest.fail("two backfills at once")
+    with ledger.lock("cycle"), pytest.raises(TaskLockedError), other.lock("cycle"):
+        pytest.fail("two cycles at once")
+    with ledger.lock("cycle"), pytest.raises(TaskLockedError), other.lock("cycle", wait_seconds=0.3, gives_way=True):
+        pytest.fail("a backfill beside a cycle")
+    assert time.monotonic() - began < 5
+
+
 # -- requests
+
+
+def test_a_pace_is_kept_by_all_runners_together(ledger: Ledger, other: Ledger) -> None:
+    """Two requests in 10 s are allowed to the one, three to the other; who was asked 4 s ago leaves the window in 6."""
+    ago = [timedelta(seconds=seconds) for seconds in (12, 4, 1)]
+    for age in ago:
+        other.record_request(_request(source="balldontlie", requested_at=datetime.now(UTC) - age))
+    assert ledger.pause("balldontlie", 3, 10) == 0
+    assert 5 < ledger.pause("balldontlie", 2, 10) <= 6
+    assert 8 < ledger.pause("balldontlie", 1, 10) <= 9
+    assert ledger.pause("odds_api", 1, 10) == 0
+    slept: list[float] = []
+
+    def sleep(seconds: float) -> None:
+        slept.append(seconds)
+        ledger.query("update ops.api_requests set requested_at = requested_at - %s * interval '1 second'", (seconds,))
+
+    SharedPace(ledger, "balldontlie", 2, 10, sleep=sleep).wait()
+    assert 5 < sum(slept) <= 6
 
 
 def test_a_request_is_kept_with_all_it_says(ledger: Ledger) -> None:

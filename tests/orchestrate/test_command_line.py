@@ -244,9 +244,14 @@ def test_credits_are_named_before_they_are_spent_and_never_without_a_yes(
     begin = (datetime.now(UTC) - timedelta(days=2)).strftime("%Y-%m-%dT%H:%M:%SZ")
     code, out, [error] = _run(capsys, "backfill", "--from", begin, "--step", "1d")
     assert code == 1
-    assert "3 snapshots are missing" in out
+    assert "3 snapshots are missing of 3" in out
+    # 10 x 3 markets x 1 region x 3 snapshots
     assert "up to 90 credits" in out
+    assert "requests to BallDontLie" in out
     assert "add --yes" in error
+    code, shown, errors = _run(capsys, "backfill", "--from", begin, "--step", "1d", "--dry-run")
+    assert (code, errors) == (0, [])
+    assert "up to 90 credits" in shown
     assert configured.requests == []
 
 

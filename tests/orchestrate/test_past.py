@@ -1,21 +1,29 @@
 """Backfilling and replaying against the simulator, without building models."""
 
+import calendar
 import json
+import signal
+import subprocess
+import sys
+import time
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import pytest
 
 from extract import balldontlie, odds_api
 from extract.client import RetryPolicy
-from extract.records import DeadLetter
+from extract.records import ApiRequest, DeadLetter
 from ops import backfill, dead_letters
 from ops.clock import Clock
 from ops.errors import LinekeeperError
 from ops.ledger import Ledger
 from ops.paths import ROOT
+from ops.recovery import recover
 from ops.replay import replay
 from ops.settings import load_settings
 from ops.tasks import Pipeline, extract_ingest, extract_results, extract_team_stats
@@ -89,7 +97,8 @@ def test_a_backfill_costs_what_it_said_and_a_second_one_nothing(pipeline: Pipeli
     backfill.fetch(pipeline, _plan(pipeline))
     assert not any("/historical/" in request.path for request in simulator.requests[before:])
     runs = pipeline.ledger.query("select state, row_count > 0 from ops.task_runs where task = 'backfill'")
-    assert runs == [("succeeded", True), ("succeeded", True)]
+    # Games, odds and box scores of the first; the range is not settled, so games and box scores again.
+    assert runs == [("succeeded", True)] * 5
 
 
 def test_a_backfill_that_broke_off_goes_on_where_it_was(pipeline: Pipeline, simulator: Simulator) -> None:
@@ -97,10 +106,198 @@ def test_a_backfill_that_broke_off_goes_on_where_it_was(pipeline: Pipeline, simu
     outcome = backfill.fetch(pipeline, _plan(pipeline))
     assert (outcome.state, outcome.is_built) == ("failed", True)
     assert _plan(pipeline).snapshots == {NBA: 1}
+    assert len(dead_letters.find(pipeline.ledger)) == 1
     simulator.clear_faults()
     assert backfill.fetch(pipeline, _plan(pipeline)).state == "succeeded"
+    # Its date has been answered: nobody is to replay it, and pay again.
+    assert dead_letters.find(pipeline.ledger) == []
     assert _plan(pipeline).snapshots == {NBA: 0}
     assert _count(pipeline, "staging_odds_api.responses") == 4
+
+
+FETCH = """
+import sys
+from functools import partial
+from ops import backfill
+from ops.clock import Clock
+from ops.ledger import Ledger
+from ops.settings import load_settings
+from ops.tasks import Pipeline
+from ops.transform import Project
+from ops.warehouse import external
+from tests.killing import die_on_call
+from tests.orchestrate.test_past import NOW, _plan
+die_on_call(sys.argv[1], int(sys.argv[2]))
+backfill.odds_api.odds_api_historical = partial(backfill.odds_api.odds_api_historical, size=3)
+connection = external(load_settings())
+with Ledger(connection, Clock(NOW)) as ledger:
+    pipeline = Pipeline(load_settings(), connection, Clock(NOW), ledger, Project())
+    backfill.fetch(pipeline, _plan(pipeline))
+"""
+"""Fetches in loads of three answers, and is killed on a call of a function."""
+
+
+@pytest.mark.parametrize(
+    ("function", "number", "paid_twice"),
+    [
+        # Games have landed; three snapshots are in this load.
+        ("dlt.destinations.impl.postgres.postgres.PostgresClient.complete_load", 2, 0),
+        # The third answer came, was paid for and recorded, and is lost: one request at most is under way at a time.
+        ("ops.ledger.Ledger.keep_response", 5, 1),
+    ],
+)
+def test_a_backfill_that_was_killed_pays_for_no_answer_that_arrived(
+    pipeline: Pipeline, simulator: Simulator, function: str, number: int, paid_twice: int
+) -> None:
+    killed = subprocess.run(
+        [sys.executable, "-c", FETCH, function, str(number)], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert killed.returncode == -signal.SIGKILL, killed.stderr
+    before = _spent(pipeline)
+    assert before[0] >= 2
+    deadline = time.monotonic() + 20
+    while _count(pipeline, "ops.task_runs where finished_at is null"):
+        assert time.monotonic() < deadline
+        pipeline.ledger.abandon_killed()
+    recover(pipeline)
+    assert _plan(pipeline).snapshots == {NBA: 4 - before[0] + paid_twice}
+    assert backfill.fetch(pipeline, _plan(pipeline)).state == "succeeded"
+
+    # 10 x 3 markets x 1 region x 4 snapshots
+    assert _spent(pipeline) == (4 + paid_twice, 120 + 30 * paid_twice)
+    assert sum("/historical/" in request.path for request in simulator.requests) == 4 + paid_twice
+    assert _count(pipeline, "staging_odds_api.responses") == 4
+    assert pipeline.ledger.query(
+        "select count(*), count(distinct (event_id, captured_at)) = count(*), count(distinct captured_at) "
+        "from staging_odds_api.odds"
+    ) == pipeline.ledger.query("select sum(element_count)::bigint, true, 4::bigint from staging_odds_api.responses")
+
+
+def _spent(pipeline: Pipeline) -> tuple[Any, ...]:
+    """Requests for odds of the past and what they cost, by the ledger."""
+    return pipeline.ledger.query(
+        "select count(*), coalesce(sum(credits_last), 0) from ops.api_requests where endpoint = 'historical_odds'"
+    )[0]
+
+
+def test_beyond_the_last_snapshot_nothing_is_asked_twice(pipeline: Pipeline, simulator: Simulator) -> None:
+    """The source stands still two days before the end of the range."""
+    simulator.set_clock(NOW - 2 * DAY)
+    assert _plan(pipeline).snapshots == {NBA: 4}
+    assert backfill.fetch(pipeline, _plan(pipeline)).state == "succeeded"
+    # Three days ago, and two days ago, which is the last there is.
+    assert _spent(pipeline) == (2, 60)
+    assert _plan(pipeline).snapshots == {NBA: 0}
+    # A day later the clock has gone on, and so may the source have.
+    simulator.set_clock(NOW + DAY)
+    pipeline.clock = Clock(NOW + DAY)
+    later = backfill.plan(pipeline, [NBA], NOW - 3 * DAY, NOW + DAY, DAY)
+    assert later.snapshots == {NBA: 1}
+
+
+@pytest.mark.parametrize(
+    ("first", "then", "planned", "paid"),
+    [
+        # 10 x 1 market x 1 region x 4 snapshots, and no more than what is missing.
+        ({"MARKETS": "h2h,spreads"}, {"MARKETS": "h2h,spreads,totals"}, 40, 40),
+        ({"MARKETS": "h2h,spreads"}, {"MARKETS": "h2h"}, 0, 0),
+        # 10 x 3 x 1 x 4: a second bookmaker; up to ten cost as much as one, but the first is here.
+        ({"BOOKMAKERS": "fanduel"}, {"BOOKMAKERS": "draftkings,fanduel"}, 120, 120),
+        # 10 x (h2h x eu + totals x eu and us) x 4. No bookmaker of the simulated league is European, and a
+        # request that brings nothing costs nothing: 10 x totals x 2 x 4 remain.
+        ({"MARKETS": "h2h"}, {"MARKETS": "h2h,totals", "REGIONS": "us,eu"}, 120, 80),
+    ],
+)
+def test_what_is_added_is_paid_for_alone(
+    pipeline: Pipeline,
+    monkeypatch: pytest.MonkeyPatch,
+    first: dict[str, str],
+    then: dict[str, str],
+    planned: int,
+    paid: int,
+) -> None:
+    def fetch_with(settings: dict[str, str]) -> int:
+        with monkeypatch.context() as patched:
+            for name, value in settings.items():
+                patched.setenv(f"ODDS_API_{name}", value)
+            configured = _configured(pipeline)
+            wanted = replace(_plan(configured), games=[], stats=[])
+            assert backfill.fetch(configured, wanted).state == "succeeded"
+            assert _plan(configured).credits == 0
+            return wanted.credits
+
+    fetch_with(first)
+    before = _spent(pipeline)[1]
+    assert fetch_with(then) == planned
+    assert _spent(pipeline)[1] - before == paid
+
+
+def _configured(pipeline: Pipeline) -> Pipeline:
+    """The same with the settings read anew."""
+    configured = replace(pipeline, settings=load_settings())
+    configured.__dict__["odds"], configured.__dict__["schedule"] = pipeline.odds, pipeline.schedule
+    return configured
+
+
+def test_a_backfill_stops_before_the_limit_and_goes_on_when_it_may(
+    pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def limited(credits: int) -> Pipeline:
+        monkeypatch.setenv("ODDS_API_MONTHLY_CREDITS", str(credits))
+        return _configured(pipeline)
+
+    narrow = limited(119)
+    wanted = replace(_plan(narrow), games=[], stats=[])
+    assert (wanted.credits, wanted.credits_left) == (120, 119)
+    told: list[str] = []
+    outcome = backfill.fetch(narrow, wanted, tell=told.append)
+    # A fourth would make it 120.
+    assert _spent(pipeline) == (3, 90)
+    assert (outcome.state, outcome.is_built) == ("failed", True)
+    assert "the next snapshot costs up to 30 credits" in outcome.message
+    assert "29 may be spent" in outcome.message
+    assert "the same command goes on" in outcome.message
+    assert told[0] == f"{NBA}: 3 of 4 snapshots asked, to 2026-11-22 18:00; 90 credits spent, up to 30 to go"
+    assert _count(pipeline, "staging_odds_api.responses") == 3
+
+    # What landed stays; still nothing more is spent.
+    assert backfill.fetch(narrow, wanted).state == "failed"
+    assert _spent(pipeline) == (3, 90)
+    assert backfill.fetch(limited(120), wanted).state == "succeeded"
+    assert _spent(pipeline) == (4, 120)
+
+
+def test_cycles_keep_the_credits_that_they_will_need(pipeline: Pipeline) -> None:
+    """What they spent in the last day, on each day that is left of the month."""
+
+    def spend(credits: int, *, hours_ago: float, endpoint: str = "odds", remaining: int | None = None) -> None:
+        at = datetime.now(UTC) - timedelta(hours=hours_ago)
+        pipeline.ledger.record_request(
+            ApiRequest(
+                str(uuid4()), "odds_api", endpoint, "/v4", {}, at, at, 200, None, None, 1, 1.0, 0, 2, credits, None,
+                remaining,
+            )
+        )  # fmt: skip
+
+    assert backfill.credits_left(pipeline) is None
+    now = datetime.now(UTC)
+    hours_left = (calendar.monthrange(now.year, now.month)[1] - now.day + 1) * 24 - now.hour - now.minute / 60
+    spend(7, hours_ago=0, endpoint="historical_odds", remaining=50_000)
+    assert backfill.credits_left(pipeline) == 50_000
+    spend(48, hours_ago=0, remaining=49_952)
+    # 48 credits in a day are 2 an hour.
+    left = backfill.credits_left(pipeline)
+    assert left is not None
+    assert abs(left - (49_952 - 2 * hours_left)) <= 2
+    pipeline.settings = pipeline.settings.model_copy(update={"odds_api_monthly_credits": 56})
+    assert backfill.credits_left(pipeline) == 0
+
+
+def test_the_past_asks_balldontlie_half_as_often_as_the_plan_allows(pipeline: Pipeline) -> None:
+    for allowed, shared in ((5, 2), (60, 30), (1, 1)):
+        pipeline.settings = pipeline.settings.model_copy(update={"balldontlie_requests_per_minute": allowed})
+        assert replace(pipeline, is_past=True).requests_per_minute == shared
+        assert pipeline.requests_per_minute == allowed
 
 
 def test_recorded_files_land_once(pipeline: Pipeline, tmp_path: Path) -> None:
