@@ -371,6 +371,18 @@ def test_a_failed_request_for_one_event_is_replayed(stormy: Stormy) -> None:
     assert episode.settled[letter.dead_letter_id].state == "replayed"
 
 
+def test_a_failed_request_for_an_event_that_is_over_is_resolved(stormy: Stormy) -> None:
+    """The source no longer knows it, so there is nothing left to ask for."""
+    night, over = stormy.night, "e" * 32
+    how = {"path": f"/v4/sports/basketball_nba/events/{over}/odds", "params": {"markets": "player_points"}}
+    with Ledger(night.made.connection) as ledger:
+        ledger.dead_letter(DeadLetter("request", "odds_api", "event_odds", over, "server_error", "500", replay=how))
+    [letter] = [letter for letter in night.letters() if letter.natural_key == over]
+    night.made.succeed("dead-letters", "replay", letter.dead_letter_id, "--as-of", END.isoformat())
+    [settled] = [letter for letter in night.letters(state=None) if letter.natural_key == over]
+    assert (settled.state, settled.closed_reason) == ("resolved", "the source no longer knows the event")
+
+
 @pytest.mark.parametrize(
     ("fault", "at", "code", "said"),
     [
