@@ -108,6 +108,11 @@ class Command:
         """Whether a task of it has landed all that it asked, and begun to build."""
         return self._steps.get(task, 0) > 0
 
+    def has_ended(self, timeout: float) -> bool:
+        """Wait for its end, for so many seconds at most; returns whether it came."""
+        self._process.join(timeout)
+        return not self.is_alive
+
     def end(self, timeout: float) -> int:
         """Wait for its end; returns its exit code, negative where a signal ended it."""
         self._process.join(timeout)

@@ -25,7 +25,7 @@ AS_ANYBODY = (
     "create extension one_that_is_available",
     "alter extension plpgsql update",
     "drop extension plpgsql",
-    "create tablespace mine location '/tmp'",
+    "create tablespace mine location '/var/mine'",
     "create publication mine for all tables",
     "create subscription mine connection 'host=127.0.0.1' publication mine with (connect = false)",
     "create event trigger mine on ddl_command_end execute function suppress_redundant_updates_trigger()",
@@ -101,7 +101,7 @@ AS_READER = (
     "lock table marts.games in row share mode",
     "insert into marts.teams select * from marts.teams on conflict do nothing",
     "update marts.grades set is_latest = not is_latest",
-    "copy marts.games to '/tmp/games'",
+    "copy marts.games to '/var/mine'",
     "copy (select * from marts.games) to program 'true'",
     "select * from marts.games for share",
     # Changing what is there.
