@@ -374,7 +374,8 @@ def test_a_failed_request_for_one_event_is_replayed(stormy: Stormy) -> None:
 def test_a_failed_request_for_an_event_that_is_over_is_resolved(stormy: Stormy) -> None:
     """The source no longer knows it, so there is nothing left to ask for."""
     night, over = stormy.night, "e" * 32
-    how = {"path": f"/v4/sports/basketball_nba/events/{over}/odds", "params": {"markets": "player_points"}}
+    offer = {"markets": "player_points", "regions": "us"}
+    how = {"path": f"/v4/sports/basketball_nba/events/{over}/odds", "params": offer}
     with Ledger(night.made.connection) as ledger:
         ledger.dead_letter(DeadLetter("request", "odds_api", "event_odds", over, "server_error", "500", replay=how))
     [letter] = [letter for letter in night.letters() if letter.natural_key == over]
