@@ -1,7 +1,7 @@
 """A disk of the server that is full: what fails says so, and what was captured lands when there is room.
 
-    mount -t tmpfs -o size=400m tmpfs /mnt/small
-    SMALL_DISK=/mnt/small python -m pytest -n 0 -s tests/end_to_end/test_full_disk.py
+    mount -t tmpfs -o size=400m tmpfs /srv/small
+    SMALL_DISK=/srv/small python -m pytest -n 0 -s tests/end_to_end/test_full_disk.py
 
 fills that disk but for a part of what a cycle needs, runs the cycle, makes room and runs it again: with the tables
 alone on it, and with the whole server, whose write-ahead log then has no room either.
