@@ -230,10 +230,14 @@ def _check_tables(dsn: str, dataset: str) -> None:
 
 
 def _innermost(error: BaseException) -> BaseException:
-    """The first cause of an exception of dlt, without its wrapping."""
-    while (cause := error.__cause__ or error.__context__) is not None:
-        error = cause
-    return error
+    """The first cause of an exception of dlt, without its wrapping.
+
+    What PostgreSQL said comes before what Python happened to handle then, such as the end of an iterator.
+    """
+    chain = [error]
+    while (cause := chain[-1].__cause__ or chain[-1].__context__) is not None:
+        chain.append(cause)
+    return next((link for link in reversed(chain) if isinstance(link, psycopg2.Error)), chain[-1])
 
 
 def _without_password(text: str, dsn: str) -> str:

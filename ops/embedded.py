@@ -42,6 +42,9 @@ UNREACHABLE_HOME = Path("/var/lib/linekeeper")
 START_SECONDS = 300
 """Time for a start: recovery after a crash may replay up to max_wal_size."""
 
+LITTLE_ROOM = 32 * 2**20
+"""Bytes of free disk below which a server that does not start lacks room: two files of its write-ahead log."""
+
 # For a machine of two cores and 4 GB. shared_buffers and max_wal_size matter most: a season's
 # backfill writes about 1 GB of WAL, which the default of 1 GB would checkpoint again and again.
 TUNING: Mapping[str, str] = {
@@ -349,6 +352,10 @@ class EmbeddedServer:
         if "could not bind" in said and not last_attempt:
             return False
         reason = _last_lines(said) or _last_lines(done.stdout)
+        free = shutil.disk_usage(data).free
+        if free < LITTLE_ROOM:
+            # What it says of that has no room in its log.
+            reason = f"its disk has {free >> 20} MB left: make room, then try again ({reason})"
         raise WarehouseError(f"the embedded server does not start: {reason}; see {self._log(state)}")
 
     def _wait_for_launched(self) -> Connection | None:

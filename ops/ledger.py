@@ -526,10 +526,13 @@ class Ledger:
                 return cursor.fetchall() if cursor.description else []
         except (psycopg2.OperationalError, psycopg2.InterfaceError) as error:
             reason = next(iter(str(error).splitlines()), type(error).__name__)
-            raise WarehouseError(
-                f"the connection to PostgreSQL at {self.connection.host}:{self.connection.port} was lost: {reason}; "
-                f"{self.connection.remedy}"
-            ) from None
+            where = f"PostgreSQL at {self.connection.host}:{self.connection.port}"
+            if self._session.closed:
+                problem = f"the connection to {where} was lost: {reason}; {self.connection.remedy}"
+            else:
+                # Such as a full disk: the server is there, and says what it lacks.
+                problem = f"{where} cannot do it: {reason}; {error.diag.message_hint or self.connection.remedy}"
+            raise WarehouseError(problem) from None
 
 
 def _session_name(run_id: str) -> str:

@@ -15,7 +15,7 @@ from simulator import Recorded, Simulator, SimulatorApp, SimulatorClock, serve
 from tests.end_to_end.recordings import RECORDINGS, SEASON_GAMES, SEASON_ODDS
 from tests.end_to_end.warehouses import TOOK, warehouse
 
-settings.register_profile("long", max_examples=300, deadline=None)
+settings.register_profile("long", max_examples=int(os.environ.get("PLANS", "300")), deadline=None, print_blob=True)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

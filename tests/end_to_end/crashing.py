@@ -1,32 +1,155 @@
 """Cycles that are killed, as processes of their own, and what a warehouse holds afterwards."""
 
+import json
+import multiprocessing
 import os
+import random
 import signal
-import subprocess
 import sys
+import threading
 import time
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from itertools import zip_longest
+from multiprocessing.connection import Connection as Pipe
 from pathlib import Path
 
 from psycopg2 import sql
 
-from ops.paths import ROOT
+import orchestrate
 from ops.warehouse import Connection, drop_database
+from orchestrate import BY_NAME
 from tests.end_to_end.arrivals import Content, content_of
 
 OF_THE_RUN = ["request_id", "load_id"]
 """Columns whose values are drawn anew by each run, in whatever table."""
 
+FORKING = multiprocessing.get_context("forkserver")
+FORKING.set_forkserver_preload(["orchestrate", "extract.landing", "dbt.cli.main", "dbt.adapters.postgres", __name__])
+"""A command is forked from a process that has imported everything: it begins at once, and is killed like any other."""
+
+NO_TASK = "no task"
+"""What a command is at before its first task and between two."""
+
+PHASES = ("asking", "landing", "building", "testing", "in Python")
+"""What a task is at: a request or its answer; the transaction of a load; a model; a data test; none of these."""
+
 UNDER_WAY = """
     select
-        (select string_agg(task, ' ') from ops.task_runs where state = 'running'),
-        string_agg(coalesce(substring(query from '"node_id": "([^"]+)"'), left(query, 30)), ' and '
-            order by query) filter (where state <> 'idle')
+        (select task from ops.task_runs where state = 'running'),
+        array_agg(substring(query from '"node_id": "([^"]+)"')),
+        count(*)
     from pg_stat_activity
-    where datname = current_database() and application_name ~ '^linekeeper .'
+    where datname = current_database() and application_name ~ '^linekeeper .' and state <> 'idle'
 """
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A phase of a task: what kills are dealt to."""
+
+    task: str
+    phase: str
+
+
+@dataclass(frozen=True)
+class Moment:
+    """What a command was at when it was looked at.
+
+    Attributes:
+        nodes: models and tests of dbt that were under way in the server.
+    """
+
+    cell: Cell
+    nodes: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        nodes = " and ".join(self.nodes)
+        return f"{self.cell.task}, {self.cell.phase}{nodes and ' '}{nodes}"
+
+
+class Command:
+    """A command of orchestrate.py in a process of its own.
+
+    Attributes:
+        log: the lines it wrote to standard error.
+    """
+
+    def __init__(self, arguments: Sequence[str], environment: Mapping[str, str]) -> None:
+        reader, writer = FORKING.Pipe(duplex=False)
+        self.log: list[bytes] = []
+        self._steps: dict[str, int] = {}
+        self._ended: set[str] = set()
+        # Its log is verbose: that is how it tells that all has landed.
+        self._process = FORKING.Process(target=_run, args=(("-v", *arguments), dict(environment), writer), daemon=True)
+        self._process.start()
+        writer.close()
+        self._listening = threading.Thread(target=self._listen, args=(reader,), daemon=True)
+        self._listening.start()
+
+    @property
+    def pid(self) -> int:
+        """The process."""
+        assert self._process.pid is not None
+        return self._process.pid
+
+    @property
+    def is_alive(self) -> bool:
+        """Whether it still runs."""
+        return self._process.is_alive()
+
+    def is_over(self, task: str) -> bool:
+        """Whether a task of it has ended."""
+        return task in self._ended
+
+    def has_landed(self, task: str) -> bool:
+        """Whether a task of it has landed all that it asked, and begun to build."""
+        return self._steps.get(task, 0) > 0
+
+    def has_ended(self, timeout: float) -> bool:
+        """Wait for its end, for so many seconds at most; returns whether it came."""
+        self._process.join(timeout)
+        return not self.is_alive
+
+    def end(self, timeout: float) -> int:
+        """Wait for its end; returns its exit code, negative where a signal ended it."""
+        self._process.join(timeout)
+        assert self._process.exitcode is not None, f"still running after {timeout} s"
+        self._listening.join(10)
+        return self._process.exitcode
+
+    def kill(self) -> None:
+        """End it, if it runs."""
+        self._process.kill()
+        self._process.join()
+
+    def _listen(self, reader: Pipe) -> None:
+        task = ""
+        with reader, os.fdopen(os.dup(reader.fileno()), "rb") as lines:
+            for line in lines:
+                self.log.append(line)
+                said = json.loads(line) if line.startswith(b"{") else {}
+                event = said.get("event")
+                if event == "task started":
+                    task = said["task"]
+                elif event == "analyzed":
+                    self._steps[task] = self._steps.get(task, 0) + 1
+                elif event in ("task succeeded", "task failed"):
+                    self._ended.add(said["task"])
+
+
+def _run(arguments: Sequence[str], environment: Mapping[str, str], log: Pipe) -> None:
+    """What a command's process does."""
+    os.environ.clear()
+    os.environ.update(environment)
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 1)
+    os.dup2(log.fileno(), 2)
+    log.close()
+    sys.argv = ["orchestrate.py", *arguments]
+    sys.exit(orchestrate.main())
 
 
 @dataclass
@@ -42,7 +165,6 @@ class Ground:
     connection: Connection
     settings: dict[str, str]
     target: Path
-    seconds: dict[str, float] = field(default_factory=dict)
 
     def restore(self, template: str) -> None:
         """Make the database anew as a copy of another."""
@@ -62,61 +184,81 @@ class Ground:
             cursor.execute("checkpoint")
 
     @contextmanager
-    def begin(self, *arguments: str, **settings: str) -> Iterator["subprocess.Popen[bytes]"]:
+    def begin(self, *arguments: str, **settings: str) -> Iterator[Command]:
         """A command of orchestrate.py as a process, which does not outlive the block."""
         environment = {
             **os.environ, **self.connection.environment(), "DBT_TARGET_PATH": str(self.target),
             "LINEKEEPER_LOG_FORMAT": "json", **self.settings, **settings,
         }  # fmt: skip
-        process = subprocess.Popen(
-            [sys.executable, "orchestrate.py", *arguments], cwd=ROOT,
-            env={name: value for name, value in environment.items() if value},
-            stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
-        )  # fmt: skip
+        command = Command(arguments, {name: value for name, value in environment.items() if value})
         try:
-            yield process
+            yield command
         finally:
-            process.kill()
-            process.wait()
-            assert process.stderr is not None
-            process.stderr.close()
+            command.kill()
 
     def succeed(self, *arguments: str, **settings: str) -> float:
-        """Run a command to its end; returns the seconds from its first task on."""
-        with self.begin(*arguments, **settings) as process:
-            began = self.started(process)
-            _, log = process.communicate(timeout=300)
-            assert process.returncode == 0, log.decode()[-3000:]
-            return time.monotonic() - began
+        """Run a command to its end, and return its seconds."""
+        began = time.monotonic()
+        with self.begin(*arguments, **settings) as command:
+            self._must_succeed(command)
+        return time.monotonic() - began
 
-    def started(self, process: "subprocess.Popen[bytes]") -> float:
-        """Wait for the first task of a command, or its end if nothing is due; returns when that was."""
-        assert process.stderr is not None
-        for line in process.stderr:
-            if b'"task started"' in line:
-                break
-        return time.monotonic()
+    def sights(self, *arguments: str, **settings: str) -> tuple[Counter[Cell], float]:
+        """Run a command to its end; returns how often it was seen in each phase of each task, and its seconds."""
+        began = time.monotonic()
+        with self.begin(*arguments, **settings) as command:
+            seen = Counter(moment.cell for moment in self._watch(command))
+            self._must_succeed(command)
+        return seen, time.monotonic() - began
 
-    def kill_at(self, seconds: float, pid: int | None, *arguments: str, **settings: str) -> str:
-        """Run a command, kill a process at a time after its first task began, and wait for its end.
+    def kill(self, cell: Cell, sight: int, pid: int | None, *arguments: str, **settings: str) -> Moment:
+        """Run a command, kill a process when it is seen in a phase of a task for the nth time, and wait for its end.
+
+        Where it is not seen there so often, it is killed at the end of the task.
 
         Args:
             pid: whom to kill; the command itself if None.
 
         Returns:
-            What was under way: the task and what its sessions in the server did.
+            What was under way.
         """
-        with self.begin(*arguments, **settings) as process:
-            began = self.started(process)
-            with self.connection.session() as watching, watching.cursor() as cursor:
-                time.sleep(max(0.0, began + seconds - time.monotonic()))
+        with self.begin(*arguments, **settings) as command:
+            left = sight
+            for moment in self._watch(command):
+                left -= moment.cell == cell
+                if left == 0 or command.is_over(cell.task):
+                    os.kill(pid or command.pid, signal.SIGKILL)
+                    break
+            assert command.end(120) != 0, "it had ended before it was killed"
+            return moment
+
+    def kill_after(self, seconds: float, *arguments: str, **settings: str) -> Moment | None:
+        """Run a command and kill it a time after its begin; returns what it was at, None if it had ended."""
+        last, deadline = None, time.monotonic() + seconds
+        with self.begin(*arguments, **settings) as command:
+            for moment in self._watch(command):
+                last = moment
+                if time.monotonic() >= deadline:
+                    os.kill(command.pid, signal.SIGKILL)
+                    break
+            return last if command.end(120) == -signal.SIGKILL else None
+
+    def _watch(self, command: Command) -> Iterator[Moment]:
+        """What a command is at, looked at every few milliseconds until it ends."""
+        with self.connection.session() as watching, watching.cursor() as cursor:
+            while command.is_alive:
                 cursor.execute(UNDER_WAY)
                 row = cursor.fetchone()
-                os.kill(pid or process.pid, signal.SIGKILL)
-            process.communicate(timeout=120)
-        assert row is not None
-        task, doing = row
-        return f"{task or 'between tasks'}: {doing or 'asking, or in Python'}"
+                assert row is not None
+                task, nodes, sessions = row
+                nodes = sorted(node for node in nodes or [] if node)
+                yield Moment(_cell(command, task, nodes, sessions), tuple(nodes))
+                time.sleep(0.002)
+
+    @staticmethod
+    def _must_succeed(command: Command) -> None:
+        code = command.end(300)
+        assert code == 0, b"".join(command.log).decode()[-3000:]
 
     def content(self) -> Content:
         """What each table of marts and intermediate models holds, the marts about the runs left out."""
@@ -147,3 +289,55 @@ class Ground:
                 """
             )
             assert cursor.fetchone() == (0, 0, 0)
+
+
+def _cell(command: Command, task: str | None, nodes: Sequence[str], sessions: int) -> Cell:
+    if task is None:
+        return Cell(NO_TASK, "in Python")
+    asks = task in BY_NAME and BY_NAME[task].extract is not None
+    if not command.has_landed(task) and (asks or sessions):
+        return Cell(task, "landing" if sessions else "asking")
+    kinds = {node.split(".")[0] for node in nodes}
+    return Cell(task, "building" if kinds & {"model", "seed"} else "testing" if "test" in kinds else "in Python")
+
+
+@dataclass(frozen=True)
+class Aim:
+    """A kill that is planned: in which cycle, in which phase of a task, and at which of the times it is seen there."""
+
+    cycle: int
+    cell: Cell
+    sight: int
+
+
+def aims(sights: Sequence[Counter[Cell]], tasks: Sequence[str], count: int, seed: int) -> list[Aim]:
+    """Deal kills out: to one task after the other, and of each to its phases in the cycles, at random moments of these.
+
+    Every phase of every task has had one before any has two. With as many kills as tasks each task has one.
+
+    Args:
+        sights: by cycle, how often each phase of each task was seen where nothing was disturbed.
+    """
+    draw = random.Random(seed)
+    dealt: list[Aim] = []
+    while len(dealt) < count:
+        piles = []
+        for task in (*tasks, NO_TASK):
+            pile = [
+                Aim(cycle, cell, draw.randint(1, times))
+                for cycle, seen in enumerate(sights)
+                for cell, times in sorted(seen.items(), key=lambda one: PHASES.index(one[0].phase))
+                if cell.task == task
+            ]
+            draw.shuffle(pile)
+            piles.append(pile)
+        dealt += [aim for layer in zip_longest(*piles) for aim in layer if aim is not None]
+    return dealt[:count]
+
+
+def table(counts: Counter[Cell], tasks: Sequence[str]) -> str:
+    """Numbers by task and phase, to be printed."""
+    rows = [f"{'':18}" + "".join(f"{phase:>10}" for phase in PHASES)]
+    for task in (*tasks, *sorted({cell.task for cell in counts} - {*tasks})):
+        rows.append(f"{task:18}" + "".join(f"{counts[Cell(task, phase)]:>10}" for phase in PHASES))
+    return "\n".join(rows) + "\n"

@@ -6,7 +6,7 @@ import psycopg2
 
 from ops.warehouse import Connection
 
-NOT_IN_A_TRANSACTION = ("create database", "alter system")
+NOT_IN_A_TRANSACTION = ("create database", "alter system", "create tablespace", "create subscription")
 
 DENIED = "42501"
 """SQLSTATE insufficient_privilege: what no right has been given for, and what belongs to somebody else."""
@@ -22,11 +22,31 @@ AS_ANYBODY = (
     "set session_replication_role = 'replica'",
     "set role postgres_owner",
     "set session authorization postgres_owner",
-    "create extension file_fdw",
+    "create extension one_that_is_available",
+    "alter extension plpgsql update",
+    "drop extension plpgsql",
+    "create tablespace mine location '/var/mine'",
+    "create publication mine for all tables",
+    "create subscription mine connection 'host=127.0.0.1' publication mine with (connect = false)",
+    "create event trigger mine on ddl_command_end execute function suppress_redundant_updates_trigger()",
+    "create foreign data wrapper mine",
+    "create language mine handler plpgsql_call_handler",
+    "create cast (marts.games as integer) without function",
+    "alter role postgres_owner password 'mine'",
+    "alter role all set search_path = 'mine'",
+    "drop role linekeeper_reader",
+    "grant pg_read_all_data to current_user",
+    "grant pg_write_all_data to current_user",
+    "reassign owned by postgres_owner to current_user",
+    "drop owned by postgres_owner",
+    "load 'mine'",
+    "set log_min_messages = 'panic'",
+    "set track_activities = off",
     "create schema mine",
     "create table public.mine (one integer)",
     "copy (select 1) to program 'true'",
     "copy (select 1) to '/dev/null'",
+    "checkpoint",
     "select pg_read_file('PG_VERSION')",
     "select pg_read_binary_file('PG_VERSION')",
     "select * from pg_ls_dir('.')",
@@ -34,13 +54,32 @@ AS_ANYBODY = (
     "select lo_import('/etc/passwd')",
     "select lo_export(0, '/dev/null')",
     "select pg_reload_conf()",
+    "select pg_rotate_logfile()",
     "select pg_switch_wal()",
+    "select pg_promote()",
+    "select pg_backup_start('mine')",
+    "select pg_create_restore_point('mine')",
+    "select pg_create_physical_replication_slot('mine')",
+    "select pg_create_logical_replication_slot('mine', 'test_decoding')",
+    "select pg_replication_origin_create('mine')",
+    "select pg_stat_reset()",
+    "select pg_log_backend_memory_contexts({pid})",
+    "select pg_ls_logdir()",
+    "select pg_ls_waldir()",
+    "select pg_current_logfile()",
+    "select * from pg_file_settings",
+    "select * from pg_user_mapping",
+    "select * from pg_statistic",
+    "select * from pg_subscription",
     "select * from pg_authid",
     "select * from pg_hba_file_rules",
     "select pg_terminate_backend({pid})",
     "select pg_cancel_backend({pid})",
 )
-"""What neither part of the pipeline nor a reader may do. `postgres_owner` stands for the server's owner."""
+"""What neither part of the pipeline nor a reader may do.
+
+`postgres_owner` stands for the server's owner, `one_that_is_available` for an extension that is there to be installed.
+"""
 
 AS_READER = (
     *AS_ANYBODY,
@@ -59,6 +98,12 @@ AS_READER = (
     "select * from marts.games for update",
     "select * from marts.games for key share",
     "lock table marts.games in access exclusive mode",
+    "lock table marts.games in row share mode",
+    "insert into marts.teams select * from marts.teams on conflict do nothing",
+    "update marts.grades set is_latest = not is_latest",
+    "copy marts.games to '/var/mine'",
+    "copy (select * from marts.games) to program 'true'",
+    "select * from marts.games for share",
     # Changing what is there.
     "drop table marts.games",
     "drop view marts.price_offers",
@@ -68,6 +113,20 @@ AS_READER = (
     "alter table marts.games add column mine integer",
     "alter table marts.games owner to current_user",
     "alter table marts.games disable trigger all",
+    "alter table marts.games enable row level security",
+    "alter table marts.games rename to mine",
+    "alter table marts.games set unlogged",
+    "alter table marts.games drop constraint games_pkey",
+    "alter table marts.games inherit marts.teams",
+    "alter view marts.price_offers rename to mine",
+    "alter function marts.board_at(timestamptz) security definer",
+    "alter schema marts rename to mine",
+    "alter schema marts owner to current_user",
+    "alter default privileges for role linekeeper_transformer grant all on tables to public",
+    "reindex table marts.games",
+    "cluster marts.games using games_pkey",
+    "create statistics marts.mine on status, season from marts.games",
+    "create policy mine on marts.games",
     "create index on marts.games (status)",
     "create trigger mine before insert on marts.games execute function suppress_redundant_updates_trigger()",
     "create rule mine as on insert to marts.games do instead nothing",
@@ -176,11 +235,17 @@ def wrongly_allowed(connection: Connection, statements: Iterable[str], *, pid: i
         with session.cursor() as cursor:
             cursor.execute("set default_transaction_read_only = off")
             cursor.execute("set statement_timeout = '10s'")
+            cursor.execute("select min(name) from pg_available_extensions where installed_version is null")
+            [(extension,)] = cursor.fetchall()
+        names = {"postgres_owner": f'"{owner}"', "one_that_is_available": f'"{extension}"'}
         for statement in statements:
             session.autocommit = statement.startswith(NOT_IN_A_TRANSACTION)
             try:
                 with session.cursor() as cursor:
-                    cursor.execute(statement.format(pid=pid).replace("postgres_owner", f'"{owner}"'))
+                    text = statement.format(pid=pid)
+                    for name, stands_for in names.items():
+                        text = text.replace(name, stands_for)
+                    cursor.execute(text)
                 found.append(f"{statement}: allowed")
             except psycopg2.Error as error:
                 if error.pgcode != DENIED:

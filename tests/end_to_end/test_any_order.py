@@ -1,7 +1,7 @@
 """Whatever order payloads arrive in, however often and in whatever loads, the tables are those of one full build.
 
-pytest tests/end_to_end/test_any_order.py                                  as in the suite
-pytest tests/end_to_end/test_any_order.py --hypothesis-profile long        hundreds of plans, each time others
+pytest tests/end_to_end/test_any_order.py                                     as in the suite
+PLANS=50 pytest tests/end_to_end/test_any_order.py --hypothesis-profile long  so many plans, each time others
 """
 
 from collections.abc import Callable, Iterator

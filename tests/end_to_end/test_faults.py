@@ -8,8 +8,8 @@ import sys
 from collections import Counter
 from collections.abc import Iterator
 from copy import deepcopy
-from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from dataclasses import dataclass, replace
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
@@ -25,7 +25,7 @@ from ops.warehouse import Connection
 from simulator import DEFAULT_KEY, League, Simulator, SimulatorApp, SimulatorClock, serve
 from tests.end_to_end.arrivals import differences
 from tests.end_to_end.storms import END, LEAGUE, START, Episode, Night, instants, leaks, only_the_schedule
-from tests.end_to_end.warehouses import simulated, warehouse
+from tests.end_to_end.warehouses import Warehouse, simulated, warehouse
 
 Json = dict[str, Any]
 
@@ -59,6 +59,21 @@ def calm(server: Connection, deployed: Connection, targets: Path, league: Simula
                 night.cycle(at, **(WITH_PROPS if at == PROPS else {}))
         night.build(END)
         yield night
+
+
+@pytest.fixture(scope="module")
+def spring(server: Connection, deployed: Connection, targets: Path) -> Iterator[Warehouse]:
+    """The night of 14 March 2027, when an hour is missing in New York: a cycle before, a cycle after 07:00 UTC."""
+    served = replace(LEAGUE, first_day=date(2027, 3, 12))
+    change = datetime(2027, 3, 14, 7, tzinfo=UTC)
+    with (
+        serve(SimulatorApp(League(served), SimulatorClock(change))) as simulator,
+        warehouse(server, targets, deployed, **simulated(simulator.base_url)) as made,
+    ):
+        for at in (change - timedelta(minutes=15), change + timedelta(minutes=15)):
+            simulator.set_clock(at)
+            made.succeed("run_ingest", "--as-of", at.isoformat())
+        yield made
 
 
 @dataclass
@@ -356,6 +371,19 @@ def test_a_failed_request_for_one_event_is_replayed(stormy: Stormy) -> None:
     assert episode.settled[letter.dead_letter_id].state == "replayed"
 
 
+def test_a_failed_request_for_an_event_that_is_over_is_resolved(stormy: Stormy) -> None:
+    """The source no longer knows it, so there is nothing left to ask for."""
+    night, over = stormy.night, "e" * 32
+    offer = {"markets": "player_points", "regions": "us"}
+    how = {"path": f"/v4/sports/basketball_nba/events/{over}/odds", "params": offer}
+    with Ledger(night.made.connection) as ledger:
+        ledger.dead_letter(DeadLetter("request", "odds_api", "event_odds", over, "server_error", "500", replay=how))
+    [letter] = [letter for letter in night.letters() if letter.natural_key == over]
+    night.made.succeed("dead-letters", "replay", letter.dead_letter_id, "--as-of", END.isoformat())
+    [settled] = [letter for letter in night.letters(state=None) if letter.natural_key == over]
+    assert (settled.state, settled.closed_reason) == ("resolved", "the source no longer knows the event")
+
+
 @pytest.mark.parametrize(
     ("fault", "at", "code", "said"),
     [
@@ -519,16 +547,26 @@ def test_clocks_that_stand_ahead_move_no_time_of_ours(calm: Night, nonsense: Non
     assert nonsense.night.made.rows(ours, [WRONG_KEY]) == calm.made.rows(ours, [WRONG_KEY])
 
 
-def test_the_day_of_a_game_is_that_of_new_york(calm: Night, stormy: Stormy) -> None:
+@pytest.mark.parametrize("night", ["autumn", "spring"])
+def test_the_day_of_a_game_is_that_of_new_york(night: str, request: pytest.FixtureRequest) -> None:
     """Games of both sides of the change of clocks, as zoneinfo reckons them."""
-    query = "select commences_at, game_date_et from marts.games order by 1"
-    found = calm.made.rows(query)
+    made, winter, summer = {
+        "autumn": lambda: (request.getfixturevalue("calm").made, date(2026, 11, 1), date(2026, 10, 31)),
+        "spring": lambda: (request.getfixturevalue("spring"), date(2027, 3, 13), date(2027, 3, 14)),
+    }[night]()
+    found = made.rows("select commences_at, game_date_et from marts.games")
     assert {(at.astimezone(NEW_YORK).utcoffset(), day) for at, day in found} >= {
-        (timedelta(hours=-4), date(2026, 10, 31)), (timedelta(hours=-5), date(2026, 11, 1))
+        (timedelta(hours=-5), winter), (timedelta(hours=-4), summer)
     }  # fmt: skip
     assert all(at.astimezone(NEW_YORK).date() == day for at, day in found)
     assert any(at.date() != day for at, day in found)
-    assert stormy.night.made.rows(query) == found
+
+
+def test_captures_before_and_after_the_missing_hour_are_as_far_apart_as_they_were(spring: Warehouse) -> None:
+    """01:45 and 03:15 in New York are half an hour apart."""
+    [(first, last)] = spring.rows("select min(first_seen_at), max(captured_at) from marts.markets where is_open")
+    assert (first, last) == (datetime(2027, 3, 14, 6, 45, tzinfo=UTC), datetime(2027, 3, 14, 7, 15, tzinfo=UTC))
+    assert [at.astimezone(NEW_YORK).hour for at in (first, last)] == [1, 3]
 
 
 # -- what nobody may see

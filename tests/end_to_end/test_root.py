@@ -12,7 +12,11 @@ from pathlib import Path
 
 import pytest
 
+from ops import roles
+from ops.embedded import EmbeddedServer
 from ops.paths import ROOT
+from ops.settings import load_settings
+from tests.end_to_end.rights import AS_LOADER, AS_READER, AS_READER_OF_A_SUPERUSERS, AS_TRANSFORMER, wrongly_allowed
 
 COMES_LATER = (".*", "profiles.yml", "target", "logs", "__pycache__")
 """What a fresh clone has not: environments, data, caches."""
@@ -93,3 +97,23 @@ def test_what_dbt_built_in_its_role_is_read_by_the_reader_and_nothing_else_is(cl
         done = clone.run(sys.executable, "orchestrate.py", "db", "psql", "--reader", "--", "-Atc", refused)
         assert done.returncode != 0
         assert "permission denied" in done.stderr or "read-only transaction" in done.stderr
+
+
+@pytest.mark.parametrize("role", [roles.READER, roles.LOADER, roles.TRANSFORMER])
+def test_what_is_forbidden_on_the_oldest_server_is_forbidden_on_the_embedded_one(
+    clone: Clone, role: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The same statements; here a superuser made the roles, so what only one can forbid is forbidden too."""
+    monkeypatch.setenv("LINEKEEPER_WAREHOUSE_DIR", str(clone.root / ".warehouse"))
+    settings = load_settings()
+    pipeline = roles.running_warehouse(settings)
+    owner = EmbeddedServer(settings.linekeeper_warehouse_dir).running()
+    assert owner is not None
+    statements = {
+        roles.READER: (*AS_READER, *AS_READER_OF_A_SUPERUSERS), roles.LOADER: AS_LOADER,
+        roles.TRANSFORMER: AS_TRANSFORMER,
+    }[role]  # fmt: skip
+    who = roles.reading(settings) if role == roles.READER else pipeline.acting_as(role)
+    with pipeline.owner.session() as session:
+        assert session.server_version >= 180000
+        assert wrongly_allowed(who, statements, pid=session.info.backend_pid, owner=owner.user) == []

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import psycopg2
+import psycopg2.errors
 import pytest
 from dlt.common.runtime import anon_tracker
 from pydantic import SecretStr
@@ -24,7 +25,7 @@ from extract.landing import Landing, land, landed_responses
 from extract.odds_api import odds_api, odds_api_historical
 from extract.past import Past
 from extract.payloads import Response
-from extract.records import LandingError, TierLimit, UnknownSport
+from extract.records import LandingError, LandingInterrupted, TierLimit, UnknownSport
 from ops.warehouse import Connection
 from simulator import League, LeagueSettings, Options, Simulator, SimulatorApp, SimulatorClock, serve
 from tests.extract.doubles import (
@@ -317,6 +318,18 @@ def test_a_load_that_breaks_in_the_middle_is_not_visible(warehouse: Connection) 
     landing = land(warehouse.url, extraction("odds_api", {"odds": iter([good])}, Problems(), Book()))
     assert query(warehouse, "select request_id from staging_odds_api.responses") == [("r-2",)]
     assert landing.rows == {"responses": 1, "odds": 1}
+
+
+def test_a_full_disk_is_told_and_may_pass_whatever_python_was_at(warehouse: Connection) -> None:
+    def responses() -> Iterator[Response]:
+        try:
+            next(iter(()))
+        except StopIteration:
+            raise psycopg2.errors.DiskFull('could not extend file "base/1/2": No space left on device') from None
+        yield Response("r-1", "odds", NOW, {}, [offered()], "hash")
+
+    with pytest.raises(LandingInterrupted, match=r"failed: DiskFull: .* No space left on device"):
+        land(warehouse.url, extraction("odds_api", {"odds": responses()}, Problems(), Book()))
 
 
 def test_rows_that_postgresql_refuses_are_told_in_one_line_and_none_is_visible(

@@ -198,6 +198,13 @@ def test_a_lost_connection_is_one_line(ledger: Ledger, other: Ledger) -> None:
     assert [row[1] for row in _runs(other)] == ["abandoned", "succeeded"]
 
 
+def test_a_full_disk_is_not_told_as_a_lost_connection(ledger: Ledger) -> None:
+    full = "errcode = '53100', message = 'could not extend file', hint = 'Check free disk space.'"
+    with pytest.raises(WarehouseError, match="cannot do it: could not extend file; Check free disk space"):
+        ledger.query(f"do $$ begin raise exception using {full}; end $$")
+    assert ledger.query("select 1") == [(1,)]
+
+
 def test_several_locks_are_all_or_none(ledger: Ledger, other: Ledger) -> None:
     with other.lock("b"):
         with pytest.raises(TaskLockedError), ledger.lock("c", "b", "a"):

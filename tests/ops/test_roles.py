@@ -191,6 +191,12 @@ def test_the_embedded_warehouse_has_its_roles_from_the_start(embedded: EmbeddedS
 
     reader = roles.reading(settings)
     assert _run(reader, "select current_user, current_setting('default_transaction_read_only')") == [(READER, "on")]
+    # Nothing forbids a user to change their own password; the next command puts it back.
+    _run(reader, "set default_transaction_read_only = off", "alter role current_user password 'mine'")
+    with pytest.raises(WarehouseError, match="password authentication failed"):
+        reader.connect()
+    roles.open_warehouse(settings)
+    assert _run(reader, "select current_user") == [(READER,)]
     for database in ("postgres", "template1"):
         with pytest.raises(WarehouseError, match=f'permission denied for database "{database}"'):
             reader.in_database(database).connect()
