@@ -25,7 +25,7 @@
 
     insert into {{ target }} as kept ({{ columns | join(", ") }})
     select {{ columns | join(", ") }}
-    from {{ arg_dict["temp_relation"] }}
+    from {{ derived_rows(arg_dict) }}
     on conflict ({{ key | join(", ") }})
     {%- if others %}
     do update set

@@ -1,0 +1,7 @@
+{% macro get_incremental_append_sql(arg_dict) %}
+    {%- set columns = arg_dict["dest_columns"]
+        | map(attribute="quoted") | join(", ") -%}
+    insert into {{ arg_dict["target_relation"] }} ({{ columns }})
+    select {{ columns }}
+    from {{ derived_rows(arg_dict) }}
+{% endmacro %}

@@ -1,0 +1,6 @@
+{% macro is_streamed() %}
+    {{- return(
+        config.get('incremental_strategy') in ['append', 'upsert']
+        and model.name not in var('refilled', [])
+    ) -}}
+{% endmacro %}
