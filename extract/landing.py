@@ -29,6 +29,7 @@ from psycopg2 import sql
 
 from extract.destination import BeforeCommit, OneTransaction
 from extract.extraction import Extraction
+from extract.payloads import garbage_kept
 from extract.records import ExtractError, LandingError, LandingInterrupted, TierLimit
 
 log = structlog.get_logger(__name__)
@@ -84,7 +85,7 @@ def land(dsn: str, extraction: Extraction) -> Landing:
     dataset = _DATASETS[source]
     _check_tables(dsn, dataset)
     _configure()
-    with tempfile.TemporaryDirectory(prefix="linekeeper-") as directory:
+    with tempfile.TemporaryDirectory(prefix="linekeeper-") as directory, garbage_kept():
         problem: str | None = None
         kind = LandingError
         info: LoadInfo | None = None
@@ -165,11 +166,7 @@ def _captures(dsn: str, source: str) -> dict[str, set[datetime]]:
     captures: dict[str, set[datetime]] = {}
     with _connected(dsn) as cursor:
         cursor.execute(
-            _on_landed(
-                "select response_hash, captured_at from {responses}"
-                " join {loads} on load_id = _dlt_load_id and status = 0",
-                source,
-            )
+            sql.SQL("select response_hash, captured_at from {}").format(sql.Identifier(_DATASETS[source], "responses"))
         )
         for response_hash, captured_at in cursor:
             captures.setdefault(response_hash, set()).add(captured_at)
