@@ -114,8 +114,8 @@ quotes_on_board as (
 
 -- Each step from here on ends with `offset 0`: PostgreSQL would put its
 -- expressions in place of their names, and compute them once for each mention.
--- Where it says in which order its rows are, the next sort is one of a few dozen
--- rows at a time, however many boards are scored at once.
+-- It says in which order its rows are, so that the next sort is one of a few
+-- dozen rows at a time, however many boards are scored at once.
 quotes_with_prices as (
 
     select
@@ -143,14 +143,15 @@ quotes_with_booksum as (
         sum(implied_probability) over both_sides - implied_probability
             as opposite_probability
     from quotes_with_prices
-    window both_sides as (
-        partition by
-            board_number,
-            market_key,
-            description,
-            market_line,
-            bookmaker_key
-    )
+    window
+        both_sides as (
+            partition by
+                board_number,
+                market_key,
+                description,
+                market_line,
+                bookmaker_key
+        )
     order by
         board_number,
         market_key,
@@ -212,15 +213,16 @@ quotes_with_family_vote as (
         = min(bookmaker_key) filter (where is_vote) over one_family
             as is_first_of_family
     from quotes_with_vote
-    window one_family as (
-        partition by
-            board_number,
-            market_key,
-            description,
-            market_line,
-            outcome_side,
-            owner_family
-    )
+    window
+        one_family as (
+            partition by
+                board_number,
+                market_key,
+                description,
+                market_line,
+                outcome_side,
+                owner_family
+        )
     order by
         board_number,
         market_key,
@@ -259,6 +261,7 @@ quotes_with_panel_size as (
         coalesce(cardinality(all_votes), 0) - num_nonnulls(family_vote)
             as consensus_families
     from quotes_with_panel
+    order by board_number
     offset 0
 
 ),
@@ -276,6 +279,7 @@ quotes_with_consensus as (
                     ) }}
         end::numeric(12, 10) as consensus_probability
     from quotes_with_panel_size
+    order by board_number
     offset 0
 
 ),
@@ -287,6 +291,7 @@ quotes_with_edge as (
         round(consensus_probability * price_decimal - 1, 8)::numeric(12, 8)
             as edge
     from quotes_with_consensus
+    order by board_number
     offset 0
 
 ),
@@ -308,6 +313,7 @@ quotes_with_reason as (
             else 'edge'
         end as reason_code
     from quotes_with_edge
+    order by board_number
     offset 0
 
 ),
