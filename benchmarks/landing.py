@@ -3,7 +3,7 @@
     python -m benchmarks.landing               three rounds over all 1,852 polls
 
 The recorded WNBA polls are parsed first, which is not measured. Each round then lands them twice: as a backfill does,
-200 responses a load, hashed, checked and in one package each; and as the lines of one COPY into a table of the same
+500 responses a load, hashed, checked and in one package each; and as the lines of one COPY into a table of the same
 columns, with indexes like those of the landing table and without any. One poll by itself shows what a load costs that
 is independent of its size. Medians of the rounds.
 """

@@ -48,7 +48,7 @@ from uuid import NAMESPACE_URL, uuid5
 
 from extract.extraction import Extraction, Problems, extraction
 from extract.odds_api import parse_time, snapshot_params
-from extract.payloads import Response, digest, parse_json
+from extract.payloads import Response, digest, garbage_kept, parse_json
 from extract.records import DeadLetter, ExtractError, Ledger, UnreadableFile
 
 FILES_PER_LOAD = 500
@@ -142,7 +142,16 @@ def recorded(
     for path in given:
         if not path.exists():
             raise UnreadableFile(f"{path} is not there: give a file, a folder or an archive")
-    return _chunks(given, now, is_landed, ledger)
+    return _extractions(_chunks(given, now, is_landed, ledger), ledger)
+
+
+def _extractions(chunks: Iterator[_Chunk], ledger: Ledger) -> Iterator[Extraction]:
+    while True:
+        with garbage_kept():
+            chunk = next(chunks, None)
+        if chunk is None:
+            return
+        yield chunk.extraction(ledger)
 
 
 def _chunks(
@@ -150,7 +159,7 @@ def _chunks(
     now: datetime,
     is_landed: Callable[[str, str, datetime | None], bool],
     ledger: Ledger,
-) -> Iterator[Extraction]:
+) -> Iterator[_Chunk]:
     chunk = _Chunk()
     seen: set[tuple[str, datetime | None]] = set()
     last_in_folder: dict[str, _Kind] = {}
@@ -169,7 +178,7 @@ def _chunks(
             continue
         seen.add(key)
         if (chunk.responses and kind.source != chunk.source) or chunk.is_full():
-            yield chunk.extraction(ledger)
+            yield chunk
             chunk = _Chunk()
         chunk.source = kind.source
         chunk.byte_count += len(file.body)
@@ -187,7 +196,7 @@ def _chunks(
             )
         )
     if chunk.responses or chunk.problems.failures:
-        yield chunk.extraction(ledger)
+        yield chunk
 
 
 def _files(paths: Iterable[Path]) -> Iterator[_File]:

@@ -28,6 +28,7 @@ from psycopg2 import sql
 
 from extract.destination import BeforeCommit, OneTransaction
 from extract.extraction import Extraction
+from extract.payloads import garbage_kept
 from extract.records import ExtractError, LandingError, LandingInterrupted, TierLimit
 
 log = structlog.get_logger(__name__)
@@ -83,7 +84,7 @@ def land(dsn: str, extraction: Extraction) -> Landing:
     dataset = _DATASETS[source]
     _check_tables(dsn, dataset)
     _configure()
-    with tempfile.TemporaryDirectory(prefix="linekeeper-") as directory:
+    with tempfile.TemporaryDirectory(prefix="linekeeper-") as directory, garbage_kept():
         problem: str | None = None
         kind = LandingError
         info: LoadInfo | None = None
@@ -164,11 +165,7 @@ def _captures(dsn: str, source: str) -> dict[str, set[datetime]]:
     captures: dict[str, set[datetime]] = {}
     with _connected(dsn) as cursor:
         cursor.execute(
-            _on_landed(
-                "select response_hash, captured_at from {responses}"
-                " join {loads} on load_id = _dlt_load_id and status = 0",
-                source,
-            )
+            sql.SQL("select response_hash, captured_at from {}").format(sql.Identifier(_DATASETS[source], "responses"))
         )
         for response_hash, captured_at in cursor:
             captures.setdefault(response_hash, set()).add(captured_at)
@@ -189,14 +186,6 @@ def _configure() -> None:
     dlt.config["extract.next_item_mode"] = "fifo"
     # The files live for a second on this machine; packing them took 8 % of a landing.
     dlt.config["normalize.data_writer.disable_compression"] = True
-
-
-def _on_landed(query: str, source: str) -> sql.Composed:
-    dataset = _DATASETS[source]
-    return sql.SQL(query).format(
-        responses=sql.Identifier(dataset, "responses"),
-        loads=sql.Identifier(dataset, "_dlt_loads"),
-    )
 
 
 @contextmanager

@@ -2,9 +2,6 @@
     {%- set multiplicative -%}
         ({{ implied }} / ({{ implied }} + {{ opposite }}))
     {%- endset -%}
-    {%- set additive -%}
-        ({{ implied }} - ({{ implied }} + {{ opposite }} - 1) / 2)
-    {%- endset -%}
     {#- a / (a + b) of two square roots is 1 / (1 + b / a): one root, not four. -#}
     {%- set odds_ratio -%}
         (
@@ -18,9 +15,5 @@
             )
         )
     {%- endset -%}
-    round(
-        greatest({{ multiplicative }}, {{ additive }}, {{ odds_ratio }})
-        - least({{ multiplicative }}, {{ additive }}, {{ odds_ratio }}),
-        10
-    )::numeric(12, 10)
+    round(abs({{ odds_ratio }} - {{ multiplicative }}), 10)::numeric(12, 10)
 {%- endmacro %}

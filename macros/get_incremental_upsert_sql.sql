@@ -32,7 +32,7 @@
     {%- endfor %}
     insert into {{ target }} as kept ({{ columns | join(", ") }})
     select {{ columns | join(", ") }}
-    from {{ derived }}
+    from {{ derived_rows(arg_dict) }}
     on conflict ({{ key | join(", ") }})
     {%- if others %}
     do update set

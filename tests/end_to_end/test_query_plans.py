@@ -28,7 +28,16 @@ FEW, MANY = 60, 180
 """How often those ten hours are kept: no table of a history is so small that reading it whole is right."""
 
 HISTORIES = {
+    "intermediate.int_events_identified",
+    "intermediate.int_scores_versioned",
     "marts.closing_lines",
+    "marts.event_versions",
+    "marts.game_id_map",
+    "marts.game_result_versions",
+    "marts.game_results",
+    "marts.game_versions",
+    "marts.games",
+    "marts.grades",
     "marts.line_movements",
     "marts.market_scores",
     "marts.market_sightings",
@@ -44,7 +53,7 @@ HISTORIES = {
     "staging_odds_api.responses",
     "staging_odds_api.scores",
 }
-"""What grows with every cycle. Games, events and results, of which a season has a thousand, are derived in full."""
+"""What grows with every cycle or with every game."""
 
 LEEWAY = 200
 """Rows that a board of a quarter of an hour later may have more."""

@@ -176,6 +176,22 @@ def test_the_band_of_devig_methods_is_that_of_their_formulas(conversions: dict[s
         assert band == pytest.approx(max(answers) - min(answers), abs=1e-9), (a, b)
 
 
+def test_the_additive_method_is_never_at_the_edge_of_the_band(
+    conversions: dict[str, str], database: Connection
+) -> None:
+    # Every booksum from 1 to 2, up to the longest and shortest prices there are: the band, which is computed from the
+    # other two methods, is that of all three. On implied probabilities rounded to ten places, as they are kept.
+    prices = [sign * price for sign in (1, -1) for price in (100, 101, 110, 150, 300, 1000, 5000, 10**5, 10**7 - 1)]
+    implied = {price: Fraction(round(10**10 / exact_decimal(price)), 10**10) for price in prices}
+    pairs = [(a, b) for a in prices for b in prices if implied[a] + implied[b] >= 1]
+    assert len(pairs) > len(prices) ** 2 / 2
+    for (a, b), band in zip(pairs, evaluate_pairs(database, conversions["band"], pairs), strict=True):
+        p, q = implied[a], implied[b]
+        odds = math.sqrt(p / (1 - p) * (1 - q) / q)
+        answers = [float(p / (p + q)), float(p - (p + q - 1) / 2), odds / (1 + odds)]
+        assert float(band) == pytest.approx(max(answers) - min(answers), abs=1e-10), (a, b)
+
+
 def test_the_median_of_the_others_leaves_one_vote_out(conversions: dict[str, str], database: Connection) -> None:
     votes = [Decimal(vote) / 100 for vote in (41, 44, 45, 52, 53, 60, 71)]
     with database.session() as session, session.cursor() as cursor:

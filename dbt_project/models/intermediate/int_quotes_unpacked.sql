@@ -73,7 +73,7 @@ final as (
             select quotes_of_load.*
             from quotes as quotes_of_load
             where quotes_of_load.load_id = claimed_loads.load_id
-            order by quotes_of_load.captured_at
+            order by quotes_of_load.load_id
             offset 0
         ) as quotes
 

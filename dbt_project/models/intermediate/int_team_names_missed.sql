@@ -1,10 +1,22 @@
-with events as (
+with unmatched_events as (
+
+    select * from {{ ref('unmatched_events') }}
+
+),
+
+match_overrides as (
+
+    select * from {{ ref('match_overrides') }}
+
+),
+
+all_events as (
 
     select * from {{ ref('int_events_identified') }}
 
 ),
 
-game_versions as (
+all_versions as (
 
     select * from {{ ref('game_versions') }}
 
@@ -19,6 +31,58 @@ league_teams as (
 leagues as (
 
     select * from {{ ref('leagues') }}
+
+),
+
+-- An event with an unknown name has no game, unless somebody has given it one.
+ids_in_question as (
+
+    select
+        source,
+        source_id
+    from unmatched_events
+    where reason = 'unknown_team'
+
+    union distinct
+
+    select
+        source,
+        source_id
+    from match_overrides
+
+),
+
+events as (
+
+    select events_in_question.*
+    from ids_in_question
+    cross join
+        lateral (
+            select all_events.*
+            from all_events
+            where
+                ids_in_question.source = 'odds_api'
+                and all_events.event_id = ids_in_question.source_id
+            offset 0
+        ) as events_in_question
+
+),
+
+game_versions as (
+
+    select versions_in_question.*
+    from ids_in_question
+    cross join
+        lateral (
+            select all_versions.*
+            from all_versions
+            where
+                all_versions.balldontlie_game_id = case
+                    when ids_in_question.source = 'balldontlie'
+                        then ids_in_question.source_id::bigint
+                end
+            offset 0
+        ) as versions_in_question
 
 ),
 

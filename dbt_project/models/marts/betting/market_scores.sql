@@ -37,16 +37,21 @@ bookmakers as (
 
 ),
 
+-- Numbered, so that all sorts below begin with one integer.
 claimed_boards as (
 
     select
         odds.event_id,
-        odds.captured_at
+        odds.captured_at,
+        row_number() over (order by odds.event_id, odds.captured_at)
+            as board_number
     from claimed_loads
     inner join odds on claimed_loads.load_id = odds.load_id
     group by
         odds.event_id,
         odds.captured_at
+    order by board_number
+    offset 0
 
 ),
 
@@ -54,9 +59,8 @@ claimed_boards as (
 -- price, no later start, no match made afterwards.
 quotes_on_board as (
 
-    select distinct on (
-        claimed_boards.event_id, claimed_boards.captured_at, quotes.market_id
-    )
+    select distinct on (claimed_boards.board_number, quotes.market_id)
+        claimed_boards.board_number,
         claimed_boards.event_id,
         claimed_boards.captured_at as scored_at,
         quotes.market_id,
@@ -98,8 +102,7 @@ quotes_on_board as (
         and not quotes.is_in_play
         and not quotes.is_lay
     order by
-        claimed_boards.event_id,
-        claimed_boards.captured_at,
+        claimed_boards.board_number,
         quotes.market_id,
         quotes.quoted_at desc nulls last,
         quotes.price_american,
@@ -109,6 +112,10 @@ quotes_on_board as (
 
 ),
 
+-- Each step from here on ends with `offset 0`: PostgreSQL would put its
+-- expressions in place of their names, and compute them once for each mention.
+-- It says in which order its rows are, so that the next sort is one of a few
+-- dozen rows at a time, however many boards are scored at once.
 quotes_with_prices as (
 
     select
@@ -122,29 +129,35 @@ quotes_with_prices as (
     from quotes_on_board
     left join bookmakers
         on quotes_on_board.bookmaker_key = bookmakers.bookmaker_key
+    order by quotes_on_board.board_number
+    offset 0
 
 ),
 
--- Every window begins with the board: its quotes come together, and a few dozen
--- are sorted at a time, however many boards are scored at once.
 quotes_with_booksum as (
 
     select
         *,
-        count(*) over both_sides as side_count,
+        is_two_way and count(*) over both_sides = 2 as has_both_sides,
         sum(implied_probability) over both_sides as booksum,
         sum(implied_probability) over both_sides - implied_probability
             as opposite_probability
     from quotes_with_prices
-    window both_sides as (
-        partition by
-            event_id,
-            scored_at,
-            market_key,
-            description,
-            market_line,
-            bookmaker_key
-    )
+    window
+        both_sides as (
+            partition by
+                board_number,
+                market_key,
+                description,
+                market_line,
+                bookmaker_key
+        )
+    order by
+        board_number,
+        market_key,
+        description,
+        market_line
+    offset 0
 
 ),
 
@@ -152,30 +165,38 @@ quotes_with_fair_price as (
 
     select
         *,
-        is_two_way and side_count = 2 as has_both_sides,
         coalesce(
             quote_age_seconds > {{ var('stale_quote_seconds') }}, false
         ) as is_stale,
         case
-            when is_two_way and side_count = 2
+            when has_both_sides
                 then round(implied_probability / booksum, 10)
         end::numeric(12, 10) as fair_probability,
         -- The band over the methods with a closed form for two outcomes:
         -- multiplicative, additive (= Shin) and odds ratio.
         case
-            when is_two_way and side_count = 2 and booksum >= 1
+            when has_both_sides and booksum >= 1
                 then
                     {{ devig_band(
                         'implied_probability', 'opposite_probability'
                     ) }}
-        end::numeric(12, 10) as method_band,
-        is_two_way
-        and side_count = 2
-        and booksum >= 1
-        and not coalesce(
-            quote_age_seconds > {{ var('stale_quote_seconds') }}, false
-        ) as is_vote
+        end::numeric(12, 10) as method_band
     from quotes_with_booksum
+    order by
+        board_number,
+        market_key,
+        description,
+        market_line
+    offset 0
+
+),
+
+quotes_with_vote as (
+
+    select
+        *,
+        has_both_sides and booksum >= 1 and not is_stale as is_vote
+    from quotes_with_fair_price
 
 ),
 
@@ -188,74 +209,60 @@ quotes_with_family_vote as (
         avg(fair_probability) filter (where is_vote) over one_family
             as family_vote,
         is_vote
-        and row_number() over (
+        and bookmaker_key
+        = min(bookmaker_key) filter (where is_vote) over one_family
+            as is_first_of_family
+    from quotes_with_vote
+    window
+        one_family as (
             partition by
-                event_id,
-                scored_at,
+                board_number,
                 market_key,
                 description,
                 market_line,
                 outcome_side,
-                owner_family,
-                is_vote
-            order by bookmaker_key
-        ) = 1 as is_first_of_family
-    from quotes_with_fair_price
-    window one_family as (
-        partition by
-            event_id,
-            scored_at,
-            market_key,
-            description,
-            market_line,
-            outcome_side,
-            owner_family
-    )
+                owner_family
+        )
+    order by
+        board_number,
+        market_key,
+        description,
+        market_line,
+        outcome_side
+    offset 0
 
 ),
 
--- All votes of a panel in order, and where in them the quote's own family is:
--- a quote is judged by the others.
 quotes_with_panel as (
 
     select
         *,
         array_agg(family_vote) filter (where is_first_of_family) over (
-            whole_panel
+            partition by
+                board_number,
+                market_key,
+                description,
+                market_line,
+                outcome_side
+            order by family_vote
             rows between unbounded preceding and unbounded following
-        ) as all_votes,
-        case
-            when family_vote is not null
-                then
-                    count(*) filter (where is_first_of_family) over (
-                        whole_panel
-                        range between unbounded preceding and current row
-                    )
-        end as vote_number
+        ) as all_votes
     from quotes_with_family_vote
-    window whole_panel as (
-        partition by
-            event_id,
-            scored_at,
-            market_key,
-            description,
-            market_line,
-            outcome_side
-        order by
-            family_vote,
-            owner_family
-    )
 
 ),
 
+-- A quote is judged by the others: its own family's vote, or one that is equal
+-- to it, is left out.
 quotes_with_panel_size as (
 
     select
         *,
-        coalesce(cardinality(all_votes), 0)
-        - case when vote_number is null then 0 else 1 end
+        array_position(all_votes, family_vote) as vote_number,
+        coalesce(cardinality(all_votes), 0) - num_nonnulls(family_vote)
             as consensus_families
     from quotes_with_panel
+    order by board_number
+    offset 0
 
 ),
 
@@ -272,6 +279,8 @@ quotes_with_consensus as (
                     ) }}
         end::numeric(12, 10) as consensus_probability
     from quotes_with_panel_size
+    order by board_number
+    offset 0
 
 ),
 
@@ -282,6 +291,8 @@ quotes_with_edge as (
         round(consensus_probability * price_decimal - 1, 8)::numeric(12, 8)
             as edge
     from quotes_with_consensus
+    order by board_number
+    offset 0
 
 ),
 
@@ -302,6 +313,8 @@ quotes_with_reason as (
             else 'edge'
         end as reason_code
     from quotes_with_edge
+    order by board_number
+    offset 0
 
 ),
 
@@ -325,7 +338,7 @@ final as (
         fair_probability,
         method_band,
         consensus_probability,
-        consensus_families::integer as consensus_families,
+        consensus_families,
         null::numeric(12, 10) as model_probability,
         edge,
         -- greatest() would make 0 of a missing edge.
