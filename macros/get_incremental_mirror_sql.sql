@@ -3,8 +3,8 @@
     {%- set derived = arg_dict["temp_relation"] -%}
     {%- set key = arg_dict["unique_key"] -%}
     {%- set key = [key] if key is string else key -%}
-    {%- set conditions = (config.get("meta") or {}).get("due") -%}
-    {%- set missing -%}
+    {%- set conditions = (config.get("meta") or {}).get("due") or {} -%}
+    {%- set is_missing -%}
         not exists (
             select
             from {{ derived }} as derived
@@ -15,36 +15,41 @@
                 {%- endfor %}
         )
     {%- endset %}
-    create temporary table {{ target.identifier }}_missing on commit drop as
-    {%- for told_by, condition in (conditions or {}).items() %}
-    select gone.*
-    from {{ due_keys(told_by) }} as due
-    cross join
-        lateral (
-            select each_row.*
-            from {{ target }} as each_row
-            where {{ condition }}
-            offset 0
-        ) as gone
-    where {{ missing | replace("each_row.", "gone.") }}
 
-    union
-    {% endfor %}
-    select each_row.*
-    from {{ target }} as each_row
-    where
-        {%- if conditions %}
-        {{ is_everything_due() }} and
-        {%- endif %}
-        {{ missing }};
+    with missing as materialized (
+        {%- for told_by, condition in conditions.items() %}
+        select due_row.*
+        from {{ due_keys(told_by) }} as due
+        cross join
+            lateral (
+                select each_row.*
+                from {{ target }} as each_row
+                where
+                    {{ condition }}
+                    and {{ is_missing }}
+                offset 0
+            ) as due_row
 
-    {%- for consumer, told in told_by_config().items() %}
-    {{ tell_due(
-        consumer, told.key, "select * from " ~ target.identifier ~ "_missing"
-    ) }};
+        union
+        {% endfor %}
+        select each_row.*
+        from {{ target }} as each_row
+        where
+            {%- if conditions %}
+            {{ is_everything_due() }} and
+            {%- endif %}
+            {{ is_missing }}
+    )
+
+    {%- for consumer, told in told_by_config().items() %},
+
+    told_{{ loop.index }} as (
+        {{ tell_due(consumer, told.key, "select * from missing") }}
+    )
     {%- endfor %}
+
     delete from {{ target }} as kept
-    using {{ target.identifier }}_missing as missing
+    using missing
     where
         {%- for column in key %}
         {% if not loop.first %}and {% endif -%}

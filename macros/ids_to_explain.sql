@@ -1,10 +1,10 @@
 {% macro ids_to_explain(events, due_rows) -%}
-    select jsonb_build_array('odds_api', event_id)::text as row_key
+    select array['odds_api', event_id]::text as row_key
     from {{ events }}
 
     union all
 
-    select jsonb_build_array('balldontlie', row_key)::text
+    select array['balldontlie', row_key]::text
     from {{ due_rows }}
     where
         model_name = 'unmatched_events'
@@ -13,7 +13,7 @@
 
     union all
 
-    select jsonb_build_array(source, source_id)::text
+    select array[source, source_id]::text
     from {{ this }}
     where reason = 'no_odds_near_start'
 {%- endmacro %}

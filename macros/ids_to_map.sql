@@ -1,18 +1,18 @@
 {% macro ids_to_map(events, games, due_rows) -%}
-    select jsonb_build_array('odds_api', event_id)::text as row_key
+    select array['odds_api', event_id]::text as row_key
     from {{ events }}
 
     union all
 
     select
-        jsonb_build_array('balldontlie', balldontlie_game_id::text)::text
+        array['balldontlie', balldontlie_game_id::text]::text
             as row_key
     from {{ games }}
     where balldontlie_game_id is not null
 
     union all
 
-    select jsonb_build_array('balldontlie', row_key::jsonb ->> 3)::text
+    select array['balldontlie', (row_key::text[])[4]]::text
     from {{ due_rows }}
     where
         model_name = 'game_id_map' and told_by = 'games' and row_key <> '*'

@@ -8,12 +8,12 @@
         told.row_key
     from (
         select
-            jsonb_build_array(
+            array[
                 events.league,
                 least(events.home_team_id, events.away_team_id),
                 greatest(events.home_team_id, events.away_team_id),
                 null
-            )::text as row_key
+            ]::text as row_key
         from {{ this }} as kept
         inner join {{ events }} as events on kept.source_id = events.event_id
         cross join

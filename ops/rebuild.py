@@ -30,7 +30,7 @@ PREFIX = "rebuilt_"
 LANDING_SCHEMAS = ("staging_balldontlie", "staging_odds_api")
 
 CLAIMS = ("model_loads", "model_instants", "due_rows", "model_seeds")
-"""Tables of `ops` in which models keep what they have taken in, what they have still to derive again, and as of when."""
+"""Tables of `ops` in which models keep what they have taken in and have still to derive again, and as of when."""
 
 OPERATIONS = ("api_credit_usage", "data_freshness", "pipeline_health")
 """Marts about the runs themselves: views on the runner's tables, the same whoever builds them."""

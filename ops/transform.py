@@ -224,7 +224,7 @@ class Project:
                             if any(constraint.type == "not_null" for constraint in column.constraints)
                         ),
                         node.config.incremental_strategy in ("upsert", "mirror"),
-                        "due" in node.config.meta,
+                        any("claim_due(" in hook.sql for hook in node.config.pre_hook),
                     )
                 )
         return found

@@ -1,4 +1,4 @@
-"""Models that derive what they were told of, and nothing else: told in the transaction of the change, and until it is done."""
+"""Models that derive what they were told of and nothing else, told in the transaction of the change, until done."""
 
 from typing import Any
 

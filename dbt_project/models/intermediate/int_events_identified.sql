@@ -1,14 +1,14 @@
 {%- set fixture -%}
     case
         when changed.home_team_id is null or changed.away_team_id is null
-            then jsonb_build_array(null, null, null, changed.event_id)
+            then array[null, null, null, changed.event_id]
         else
-            jsonb_build_array(
+            array[
                 changed.league,
                 least(changed.home_team_id, changed.away_team_id),
                 greatest(changed.home_team_id, changed.away_team_id),
                 changed.event_id
-            )
+            ]
     end
 {%- endset -%}
 {%- set identity = [
@@ -30,11 +30,11 @@
                         changed.home_team_id is not null
                         and changed.away_team_id is not null
                         then
-                            jsonb_build_array(
+                            array[
                                 changed.league,
                                 changed.home_team_id,
                                 changed.away_team_id
-                            )
+                            ]
                 end
             """,
             'game_id_map': {'key': fixture, 'watched': identity},

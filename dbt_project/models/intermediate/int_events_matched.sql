@@ -10,7 +10,7 @@ with pairs as (
 
 games as (
 
-    select * from {{ ref('int_games_due') }}
+    select * from {{ ref('int_games_concerned') }}
 
 ),
 

@@ -1,6 +1,6 @@
 with events as (
 
-    select * from {{ ref('int_events_due') }}
+    select * from {{ ref('int_events_concerned') }}
 
 ),
 
@@ -12,7 +12,7 @@ event_versions as (
 
 games as (
 
-    select * from {{ ref('int_games_due') }}
+    select * from {{ ref('int_games_concerned') }}
 
 ),
 

@@ -5,19 +5,19 @@
 
 with events as (
 
-    select * from {{ ref('int_events_due') }}
+    select * from {{ ref('int_events_concerned') }}
 
 ),
 
 games_due as (
 
-    select * from {{ ref('int_games_due') }}
+    select * from {{ ref('int_games_concerned') }}
 
 ),
 
 versions_due as (
 
-    select * from {{ ref('int_game_versions_due') }}
+    select * from {{ ref('int_game_versions_concerned') }}
 
 ),
 
@@ -27,7 +27,7 @@ games as not materialized (
 
 ),
 
-game_id_map as (
+game_id_map as not materialized (
 
     select * from {{ ref('game_id_map') }}
 
@@ -326,6 +326,8 @@ games_without_odds as (
             where
                 game_id_map.game_id = games.game_id
                 and game_id_map.source = 'odds_api'
+            order by game_id_map.game_id
+            offset 0
         )
 
 ),

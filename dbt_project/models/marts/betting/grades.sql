@@ -11,7 +11,7 @@
         "{{ claim_due(
             seeds=[ref('leagues'), ref('settlement_rules')],
             rows=picks_due(
-                ref('int_picks_due'), ref('picks'), ref('settlement_rules')
+                ref('int_picks_concerned'), ref('picks'), ref('settlement_rules')
             ),
         ) }}",
     ],

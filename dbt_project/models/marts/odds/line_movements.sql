@@ -61,7 +61,13 @@ events_with_start as (
         touched_events.event_id,
         coalesce(events_started.starts_at, events.commences_at) as starts_at
     from touched_events
-    inner join events on touched_events.event_id = events.event_id
+    cross join
+        lateral (
+            select each_event.commences_at
+            from events as each_event
+            where each_event.event_id = touched_events.event_id
+            offset 0
+        ) as events
     left join
         lateral (
             select starts.*

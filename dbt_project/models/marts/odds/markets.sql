@@ -4,8 +4,11 @@
     unique_key='market_id',
     on_schema_change='append_new_columns',
     tags=['ingest'],
-    pre_hook=["{{ claim_loads(['staging_odds_api']) }}"],
-    post_hook=["{{ release_loads() }}"],
+    pre_hook=[
+        "{{ claim_loads(['staging_odds_api']) }}",
+        "{{ claim_due() }}",
+    ],
+    post_hook=["{{ release_loads() }}", "{{ release_due() }}"],
     indexes=[{'columns': ['event_id']}, {'columns': ['game_id']}],
 ) }}
 
@@ -49,15 +52,15 @@ bookmakers as (
 
 ),
 
-game_id_map as (
+game_id_map as not materialized (
 
     select * from {{ ref('game_id_map') }}
 
 ),
 
-events as (
+rematched_events as (
 
-    select * from {{ ref('int_events_identified') }}
+    select * from {{ ref('int_events_rematched') }}
 
 ),
 
@@ -65,29 +68,33 @@ events as (
 -- tells, for they are written together.
 remapped_events as (
 
-    select
-        events.event_id,
-        game_id_map.game_id
-    from events
-    left join game_id_map
-        on
-            events.event_id = game_id_map.source_id
-            and game_id_map.source = 'odds_api'
+    select rematched_events.event_id
+    from rematched_events
     {%- if is_incremental() %}
+    left join
+        lateral (
+            select matches.game_id
+            from game_id_map as matches
+            where
+                matches.source = 'odds_api'
+                and matches.source_id = rematched_events.event_id
+            offset 0
+        ) as present_match
+        on true
     cross join
         lateral (
             select one_market.game_id
             from {{ this }} as one_market
-            where one_market.event_id = events.event_id
+            where one_market.event_id = rematched_events.event_id
             order by one_market.event_id
             limit 1
         ) as kept
     where
-        (kept.game_id is distinct from game_id_map.game_id)
+        kept.game_id is distinct from present_match.game_id
         and not exists (
             select 1
             from captured_events
-            where captured_events.event_id = events.event_id
+            where captured_events.event_id = rematched_events.event_id
         )
     {%- else %}
     where false
@@ -115,12 +122,18 @@ rewound_events as (
     select
         touched_events.event_id,
         touched_events.rewound_to,
-        game_id_map.game_id
+        present_match.game_id
     from touched_events
-    left join game_id_map
-        on
-            touched_events.event_id = game_id_map.source_id
-            and game_id_map.source = 'odds_api'
+    left join
+        lateral (
+            select matches.game_id
+            from game_id_map as matches
+            where
+                matches.source = 'odds_api'
+                and matches.source_id = touched_events.event_id
+            offset 0
+        ) as present_match
+        on true
 
 ),
 

@@ -16,7 +16,7 @@
             seeds=[
                 ref('leagues'), ref('league_teams'), ref('result_overrides'),
             ],
-            rows=games_due(ref('int_results_due')),
+            rows=games_due(ref('int_results_concerned')),
         ) }}",
     ],
     post_hook=["{{ release_due() }}"],

@@ -7,8 +7,8 @@
     meta={
         'due': {
             'game_id_map': """
-                each_row.source = due.row_key::jsonb ->> 0
-                and each_row.source_id = due.row_key::jsonb ->> 1
+                each_row.source = (due.row_key::text[])[1]
+                and each_row.source_id = (due.row_key::text[])[2]
             """,
         },
         'tells': {
@@ -17,14 +17,17 @@
             'grades':
                 "case when changed.source = 'odds_api' "
                 "then changed.source_id end",
+            'markets':
+                "case when changed.source = 'odds_api' "
+                "then changed.source_id end",
         },
     },
     pre_hook=[
         "{{ claim_due(
             seeds=[ref('leagues'), ref('match_overrides')],
             rows=ids_to_map(
-                ref('int_events_due'),
-                ref('int_games_due'),
+                ref('int_events_concerned'),
+                ref('int_games_concerned'),
                 source('ops', 'due_rows'),
             ),
         ) }}",

@@ -1,10 +1,10 @@
 {%- set fixture -%}
-    jsonb_build_array(
+    array[
         changed.league,
         least(changed.home_team_id, changed.away_team_id),
         greatest(changed.home_team_id, changed.away_team_id),
         changed.balldontlie_game_id::text
-    )
+    ]
 {%- endset -%}
 {{ config(
     materialized='incremental',
@@ -18,9 +18,9 @@
                 'each_row.balldontlie_game_id = due.row_key::bigint',
             'int_events_identified': """
                 each_row.schedule_source = 'odds_api'
-                and each_row.league = due.row_key::jsonb ->> 0
-                and each_row.home_team_id = due.row_key::jsonb ->> 1
-                and each_row.away_team_id = due.row_key::jsonb ->> 2
+                and each_row.league = (due.row_key::text[])[1]
+                and each_row.home_team_id = (due.row_key::text[])[2]
+                and each_row.away_team_id = (due.row_key::text[])[3]
             """,
         },
         'tells': {

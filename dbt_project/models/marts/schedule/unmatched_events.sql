@@ -7,8 +7,8 @@
     meta={
         'due': {
             'unmatched_events': """
-                each_row.source = due.row_key::jsonb ->> 0
-                and each_row.source_id = due.row_key::jsonb ->> 1
+                each_row.source = (due.row_key::text[])[1]
+                and each_row.source_id = (due.row_key::text[])[2]
             """,
         },
     },
@@ -20,7 +20,7 @@
                 ref('league_teams'),
                 ref('match_overrides'),
             ],
-            rows=ids_to_explain(ref('int_events_due'), source('ops', 'due_rows')),
+            rows=ids_to_explain(ref('int_events_concerned'), source('ops', 'due_rows')),
         ) }}",
     ],
     post_hook=["{{ release_due() }}"],

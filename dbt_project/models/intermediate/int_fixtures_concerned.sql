@@ -24,10 +24,10 @@ rows_told as (
 
     select
         told_by,
-        row_key::jsonb ->> 0 as league,
-        row_key::jsonb ->> 1 as first_team_id,
-        row_key::jsonb ->> 2 as second_team_id,
-        row_key::jsonb ->> 3 as source_id
+        (row_key::text[])[1] as league,
+        (row_key::text[])[2] as first_team_id,
+        (row_key::text[])[3] as second_team_id,
+        (row_key::text[])[4] as source_id
     from due_rows
     where
         told_by in ('int_events_identified', 'games')

@@ -1,6 +1,6 @@
 with fixtures as (
 
-    select * from {{ ref('int_fixtures_due') }}
+    select * from {{ ref('int_fixtures_concerned') }}
 
 ),
 

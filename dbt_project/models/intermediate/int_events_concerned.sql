@@ -1,6 +1,6 @@
 with fixtures as (
 
-    select * from {{ ref('int_fixtures_due') }}
+    select * from {{ ref('int_fixtures_concerned') }}
 
 ),
 
@@ -64,7 +64,7 @@ events_of_fixtures as (
 -- Of no fixture, or given to a game by hand.
 events_by_id as (
 
-    select row_key::jsonb ->> 3 as event_id
+    select (row_key::text[])[4] as event_id
     from due_rows
     where told_by = 'int_events_identified' and row_key <> '*'
 
