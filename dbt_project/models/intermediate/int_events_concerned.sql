@@ -30,8 +30,7 @@ events as not materialized (
 -- are of the thousands that the planner expects.
 events_of_fixtures as (
 
-    select
-        events_at_home.event_id
+    select events_at_home.event_id
     from fixtures
     cross join
         lateral (
@@ -41,6 +40,7 @@ events_of_fixtures as (
                 events.home_team_id = fixtures.first_team_id
                 and events.away_team_id = fixtures.second_team_id
                 and events.league = fixtures.league
+            order by events.home_team_id
             offset 0
         ) as events_at_home
 
@@ -56,6 +56,7 @@ events_of_fixtures as (
                 events.home_team_id = fixtures.second_team_id
                 and events.away_team_id = fixtures.first_team_id
                 and events.league = fixtures.league
+            order by events.home_team_id
             offset 0
         ) as events_away
 
@@ -86,7 +87,7 @@ ids_due as (
 
 ),
 
-final as (
+rows_concerned as (
 
     select due_events.*
     from ids_due
@@ -95,6 +96,7 @@ final as (
             select events.*
             from events
             where events.event_id = ids_due.event_id
+            order by events.event_id
             offset 0
         ) as due_events
     where
@@ -114,6 +116,29 @@ final as (
             from due_rows as everything
             where everything.row_key = '*'
         )
+
+),
+
+final as (
+
+    select
+        event_id,
+        sport_key,
+        league,
+        home_team_name,
+        away_team_name,
+        is_home_name_known,
+        is_away_name_known,
+        home_team_id,
+        away_team_id,
+        commences_at,
+        game_date_et,
+        status,
+        changed_at,
+        first_listed_at,
+        last_listed_at,
+        left_feed_at
+    from rows_concerned
 
 )
 

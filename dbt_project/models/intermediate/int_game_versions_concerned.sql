@@ -31,7 +31,7 @@ ids_due as (
 
 ),
 
-final as (
+rows_concerned as (
 
     select versions_due.*
     from ids_due
@@ -42,6 +42,7 @@ final as (
             where
                 game_versions.balldontlie_game_id
                 = ids_due.balldontlie_game_id
+            order by game_versions.balldontlie_game_id
             offset 0
         ) as versions_due
 
@@ -55,6 +56,33 @@ final as (
             from due_rows as everything
             where everything.row_key = '*'
         )
+
+),
+
+final as (
+
+    select
+        balldontlie_game_id,
+        first_seen_at,
+        last_seen_at,
+        superseded_at,
+        season,
+        is_postseason,
+        status_text,
+        status,
+        source_date_et,
+        game_date_et,
+        starts_at,
+        home_balldontlie_team_id,
+        away_balldontlie_team_id,
+        home_score,
+        away_score,
+        period,
+        home_period_scores,
+        away_period_scores,
+        is_period_sum_off,
+        version_hash
+    from rows_concerned
 
 )
 

@@ -36,6 +36,7 @@ ids_due as (
                 games.home_team_id = fixtures.first_team_id
                 and games.away_team_id = fixtures.second_team_id
                 and games.league = fixtures.league
+            order by games.home_team_id
             offset 0
         ) as games_at_home
 
@@ -51,6 +52,7 @@ ids_due as (
                 games.home_team_id = fixtures.second_team_id
                 and games.away_team_id = fixtures.first_team_id
                 and games.league = fixtures.league
+            order by games.home_team_id
             offset 0
         ) as games_away
 
@@ -65,7 +67,7 @@ ids_due as (
 
 ),
 
-final as (
+rows_concerned as (
 
     select due_games.*
     from ids_due
@@ -74,6 +76,7 @@ final as (
             select games.*
             from games
             where games.game_id = ids_due.game_id
+            order by games.game_id
             offset 0
         ) as due_games
     where
@@ -93,6 +96,28 @@ final as (
             from due_rows as everything
             where everything.row_key = '*'
         )
+
+),
+
+final as (
+
+    select
+        game_id,
+        league,
+        schedule_source,
+        season,
+        season_type,
+        game_date_et,
+        commences_at,
+        home_team_id,
+        away_team_id,
+        status,
+        is_neutral_site,
+        schedule_source_id,
+        balldontlie_game_id,
+        first_seen_at,
+        changed_at
+    from rows_concerned
 
 )
 

@@ -45,6 +45,7 @@ events_due as (
             where
                 game_id_map.game_id = games_due.game_id
                 and game_id_map.source = 'odds_api'
+            order by game_id_map.game_id
             offset 0
         ) as events_of_game
 
@@ -65,6 +66,7 @@ final as (
             select picks.pick_id
             from picks
             where picks.event_id = events_due.event_id
+            order by picks.event_id
             offset 0
         ) as picks_of_event
 

@@ -46,6 +46,7 @@ final as (
                     when due_rows.told_by = 'game_versions'
                         then due_rows.row_key::bigint
                 end
+            order by games.balldontlie_game_id
             offset 0
         ) as found
 
@@ -62,6 +63,7 @@ final as (
             where
                 game_id_map.source = 'odds_api'
                 and game_id_map.source_id = due_rows.row_key
+            order by game_id_map.source
             offset 0
         ) as found
     where due_rows.told_by = 'int_scores_versioned'

@@ -63,6 +63,7 @@ events as (
             where
                 ids_in_question.source = 'odds_api'
                 and all_events.event_id = ids_in_question.source_id
+            order by all_events.event_id
             offset 0
         ) as events_in_question
 
@@ -81,6 +82,7 @@ game_versions as (
                     when ids_in_question.source = 'balldontlie'
                         then ids_in_question.source_id::bigint
                 end
+            order by all_versions.balldontlie_game_id
             offset 0
         ) as versions_in_question
 

@@ -189,6 +189,7 @@ events_with_start as (
             select each_event.commences_at
             from events as each_event
             where each_event.event_id = touched_events.event_id
+            order by each_event.event_id
             offset 0
         ) as events
     left join

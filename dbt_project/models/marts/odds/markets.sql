@@ -68,9 +68,10 @@ rematched_events as (
 -- tells, for they are written together.
 remapped_events as (
 
-    select rematched_events.event_id
+    select
+        rematched_events.event_id,
+        present_match.game_id
     from rematched_events
-    {%- if is_incremental() %}
     left join
         lateral (
             select matches.game_id
@@ -78,9 +79,11 @@ remapped_events as (
             where
                 matches.source = 'odds_api'
                 and matches.source_id = rematched_events.event_id
+            order by matches.source
             offset 0
         ) as present_match
         on true
+    {%- if is_incremental() %}
     cross join
         lateral (
             select one_market.game_id
@@ -131,6 +134,7 @@ rewound_events as (
             where
                 matches.source = 'odds_api'
                 and matches.source_id = touched_events.event_id
+            order by matches.source
             offset 0
         ) as present_match
         on true
