@@ -51,21 +51,21 @@ WRONG = 999
 
 
 @pytest.fixture
-def built(sandbox: Sandbox, database: Connection) -> Sandbox:
+def built(sandbox: Sandbox, warehouse: Connection) -> Sandbox:
     """Two games of two quarters, built: a is 20 + 30 = 50, b is 25 + 25 = 50 and a bonus of 5."""
     sandbox.write("models/quarters.sql", QUARTERS)
     sandbox.write("models/totals.sql", TOTALS)
     sandbox.write("models/properties.yml", PROPERTIES)
     sandbox.write("seeds/bonus.csv", "game_id,points\nb,5\n")
-    run(database, "create table public.landed (game_id text, quarter integer, points integer, note text)")
-    run(database, "insert into public.landed values ('a', 1, 20), ('a', 2, 30), ('b', 1, 25), ('b', 2, 25)")
+    run(warehouse, "create table public.landed (game_id text, quarter integer, points integer, note text)")
+    run(warehouse, "insert into public.landed values ('a', 1, 20), ('a', 2, 30), ('b', 1, 25), ('b', 2, 25)")
     build(sandbox)
-    assert totals(database) == {"a": 50, "b": 55}
+    assert totals(warehouse) == {"a": 50, "b": 55}
     return sandbox
 
 
-def run(database: Connection, statement: str) -> list[tuple[Any, ...]]:
-    with database.session() as session, session.cursor() as cursor:
+def run(warehouse: Connection, statement: str) -> list[tuple[Any, ...]]:
+    with warehouse.session() as session, session.cursor() as cursor:
         cursor.execute(statement)
         return cursor.fetchall() if cursor.description else []
 
@@ -76,86 +76,86 @@ def build(sandbox: Sandbox, *arguments: str) -> dict[str, str]:
     return dict(outcome.statuses)
 
 
-def totals(database: Connection) -> dict[str, int]:
-    return dict(run(database, "select game_id, points from marts.totals"))
+def totals(warehouse: Connection) -> dict[str, int]:
+    return dict(run(warehouse, "select game_id, points from marts.totals"))
 
 
-def due(database: Connection) -> list[tuple[str, str, str]]:
+def due(warehouse: Connection) -> list[tuple[str, str, str]]:
     query = "select model_name, told_by, row_key from ops.due_rows where model_name = 'totals' order by 1, 2, 3"
-    return [(model, told_by, key) for model, told_by, key in run(database, query)]
+    return [(model, told_by, key) for model, told_by, key in run(warehouse, query)]
 
 
-def put_wrong(database: Connection) -> None:
-    run(database, f"update marts.totals set points = {WRONG}")
+def put_wrong(warehouse: Connection) -> None:
+    run(warehouse, f"update marts.totals set points = {WRONG}")
 
 
-def test_only_what_changed_is_derived_again(built: Sandbox, database: Connection) -> None:
-    put_wrong(database)
-    run(database, "update public.landed set points = 31 where game_id = 'a' and quarter = 2")
+def test_only_what_changed_is_derived_again(built: Sandbox, warehouse: Connection) -> None:
+    put_wrong(warehouse)
+    run(warehouse, "update public.landed set points = 31 where game_id = 'a' and quarter = 2")
     build(built)
-    assert totals(database) == {"a": 51, "b": WRONG}
-    assert due(database) == []
+    assert totals(warehouse) == {"a": 51, "b": WRONG}
+    assert due(warehouse) == []
 
 
-def test_what_is_new_and_what_is_gone_is_a_change(built: Sandbox, database: Connection) -> None:
-    run(database, "insert into public.landed values ('c', 1, 7)")
-    run(database, "delete from public.landed where game_id = 'a' or (game_id = 'b' and quarter = 1)")
+def test_what_is_new_and_what_is_gone_is_a_change(built: Sandbox, warehouse: Connection) -> None:
+    run(warehouse, "insert into public.landed values ('c', 1, 7)")
+    run(warehouse, "delete from public.landed where game_id = 'a' or (game_id = 'b' and quarter = 1)")
     build(built)
-    assert totals(database) == {"b": 25 + 5, "c": 7}
+    assert totals(warehouse) == {"b": 25 + 5, "c": 7}
 
 
-def test_a_row_that_moves_to_another_key_is_told_to_both(built: Sandbox, database: Connection) -> None:
+def test_a_row_that_moves_to_another_key_is_told_to_both(built: Sandbox, warehouse: Connection) -> None:
     """The quarter keeps its own key, and what it tells is of the old and of the new game."""
-    put_wrong(database)
-    run(database, "update public.landed set game_id = 'c' where game_id = 'a' and quarter = 2")
+    put_wrong(warehouse)
+    run(warehouse, "update public.landed set game_id = 'c' where game_id = 'a' and quarter = 2")
     build(built)
-    assert totals(database) == {"a": 20, "b": WRONG, "c": 30}
+    assert totals(warehouse) == {"a": 20, "b": WRONG, "c": 30}
 
 
-def test_what_nobody_watches_is_no_change(built: Sandbox, database: Connection) -> None:
-    run(database, "delete from ops.due_rows")
-    run(database, "update public.landed set points = 21 where game_id = 'a' and quarter = 1")
+def test_what_nobody_watches_is_no_change(built: Sandbox, warehouse: Connection) -> None:
+    run(warehouse, "delete from ops.due_rows")
+    run(warehouse, "update public.landed set points = 21 where game_id = 'a' and quarter = 1")
     build(built, "--select", "quarters")
-    run(database, "update public.landed set note = 'corrected' where game_id = 'b' and quarter = 1")
+    run(warehouse, "update public.landed set note = 'corrected' where game_id = 'b' and quarter = 1")
     build(built, "--select", "quarters")
-    told = run(database, "select model_name, row_key from ops.due_rows order by 1, 2")
+    told = run(warehouse, "select model_name, row_key from ops.due_rows order by 1, 2")
     assert told == [("loud", "b"), ("totals", "a"), ("totals", "b")]
 
 
-def test_nothing_changed_and_nothing_is_written(built: Sandbox, database: Connection) -> None:
-    before = run(database, "select game_id, xmin::text, ctid::text from marts.totals order by 1")
+def test_nothing_changed_and_nothing_is_written(built: Sandbox, warehouse: Connection) -> None:
+    before = run(warehouse, "select game_id, xmin::text, ctid::text from marts.totals order by 1")
     build(built)
-    assert run(database, "select game_id, xmin::text, ctid::text from marts.totals order by 1") == before
+    assert run(warehouse, "select game_id, xmin::text, ctid::text from marts.totals order by 1") == before
 
 
-def test_a_model_that_fails_is_told_again(built: Sandbox, database: Connection) -> None:
-    run(database, "update public.landed set points = 2000000000 where game_id = 'a'")
+def test_a_model_that_fails_is_told_again(built: Sandbox, warehouse: Connection) -> None:
+    run(warehouse, "update public.landed set points = 2000000000 where game_id = 'a'")
     assert build(built)["totals"] == "error", "the sum of the two is no integer"
-    assert due(database) == [("totals", "quarters", "a")]
-    run(database, "update public.landed set points = 1 where game_id = 'b'")
-    run(database, "update public.landed set points = 40 where game_id = 'a'")
+    assert due(warehouse) == [("totals", "quarters", "a")]
+    run(warehouse, "update public.landed set points = 1 where game_id = 'b'")
+    run(warehouse, "update public.landed set points = 40 where game_id = 'a'")
     build(built)
-    assert totals(database) == {"a": 80, "b": 2 + 5}
-    assert due(database) == []
+    assert totals(warehouse) == {"a": 80, "b": 2 + 5}
+    assert due(warehouse) == []
 
 
-def test_another_content_of_a_seed_makes_everything_due(built: Sandbox, database: Connection) -> None:
-    put_wrong(database)
+def test_another_content_of_a_seed_makes_everything_due(built: Sandbox, warehouse: Connection) -> None:
+    put_wrong(warehouse)
     build(built)
-    assert totals(database) == {"a": WRONG, "b": WRONG}, "the same content again is no change"
+    assert totals(warehouse) == {"a": WRONG, "b": WRONG}, "the same content again is no change"
     built.write("seeds/bonus.csv", "game_id,points\nb,6\n")
     build(built)
-    assert totals(database) == {"a": 50, "b": 56}
-    put_wrong(database)
+    assert totals(warehouse) == {"a": 50, "b": 56}
+    put_wrong(warehouse)
     built.write("seeds/bonus.csv", "game_id,points\nb,5\n")
     build(built)
-    assert totals(database) == {"a": 50, "b": 55}, "a content of before is another one too"
+    assert totals(warehouse) == {"a": 50, "b": 55}, "a content of before is another one too"
 
 
-def test_a_model_built_from_nothing_makes_everything_due(built: Sandbox, database: Connection) -> None:
+def test_a_model_built_from_nothing_makes_everything_due(built: Sandbox, warehouse: Connection) -> None:
     for arguments in (["--full-refresh", "--select", "quarters"], ["--full-refresh", "--select", "totals"]):
-        put_wrong(database)
+        put_wrong(warehouse)
         build(built, *arguments)
         build(built)
-        assert totals(database) == {"a": 50, "b": 55}, arguments
-        assert due(database) == []
+        assert totals(warehouse) == {"a": 50, "b": 55}, arguments
+        assert due(warehouse) == []
