@@ -134,31 +134,47 @@ captures_to_compare as (
         claimed.captured_at as rewound_to,
         previous.captured_at as listed_at
     from captures_with_predecessor as claimed
-    inner join captures as previous
-        on
-            claimed.sport_key = previous.sport_key
-            and claimed.feed_id = previous.feed_id
-            and claimed.compared_from <= previous.captured_at
-            and claimed.captured_at > previous.captured_at
+    cross join
+        lateral (
+            select earlier.captured_at
+            from captures as earlier
+            where
+                earlier.sport_key = claimed.sport_key
+                and earlier.feed_id = claimed.feed_id
+                and earlier.captured_at >= claimed.compared_from
+                and earlier.captured_at < claimed.captured_at
+            order by earlier.captured_at
+            offset 0
+        ) as previous
 
 ),
 
+-- With offsets: how many captures lie between two instants, and so how many
+-- events are concerned, the planner can only guess, and the more is kept the
+-- more it guesses, until it reads all of it.
 final as (
 
     select
         captures_to_compare.model_name,
-        odds.event_id,
+        listed_events.event_id,
         min(captures_to_compare.rewound_to) as rewound_to
     from captures_to_compare
-    inner join odds
-        on
-            captures_to_compare.sport_key = odds.sport_key
-            and captures_to_compare.listed_at = odds.captured_at
+    cross join
+        lateral (
+            select odds.event_id
+            from odds
+            where
+                odds.sport_key = captures_to_compare.sport_key
+                and odds.captured_at = captures_to_compare.listed_at
+            order by odds.captured_at
+            offset 0
+        ) as listed_events
     where
-        captures_to_compare.feed_id in (odds.sport_key, odds.event_id)
+        captures_to_compare.feed_id
+        in (captures_to_compare.sport_key, listed_events.event_id)
     group by
         captures_to_compare.model_name,
-        odds.event_id
+        listed_events.event_id
 
 )
 
