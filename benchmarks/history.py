@@ -1,20 +1,24 @@
 """Whether a cycle costs what is new or what is kept: the same board on 0.5, 5 and 50 million kept changes.
 
-    python -m benchmarks.history                     all three; 60 GB of disk and an hour
+    python -m benchmarks.history                     all three; 70 GB of disk and an hour
     python -m benchmarks.history --sizes 0.5 5       the first two; ten minutes
+    python -m benchmarks.history --keep              leaves the databases, and measures those that an earlier one left
 
 Three simulated days of an NBA season, a board every quarter of an hour, are landed and built by the real code. They are
 then multiplied further and further into the past (see benchmarks/kept.py): events, games, their versions, markets,
 changes, closes, landed rows, loads and claims, so that keys and widths are those of real history. Only `market_scores`,
 which has a row for each quote of each board and not for each change, is multiplied a tenth as often.
 
-On each size cycles a quarter of an hour apart land and build a board of some 7,000 quotes and the games of it, the
-first to warm up. Shown are the median seconds of each task, landing, tests and all, and the ratio to the smallest size.
+Each size is a database of its own on one server. Cycles a quarter of an hour apart land and build a board of some 7,000
+quotes and the games of it, in turns on each size, so that what else the machine does falls on all of them. The first
+warm up. Shown are the median seconds of each task, landing, tests and all, and the ratio to the smallest size.
 """
 
 import argparse
+import os
 import shutil
 import time
+from contextlib import ExitStack
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 
@@ -24,7 +28,10 @@ from benchmarks.bench import MEGABYTE, Timings, bytes_of, machine, quiet_setting
 from benchmarks.feed import CYCLE, QUARTER, Feed, cycle, fill
 from benchmarks.kept import History
 from ops.clock import Clock
+from ops.paths import ROOT
+from ops.roles import transforming
 from ops.tasks import Pipeline, deploy
+from ops.transform import Project
 from simulator import League, LeagueSettings
 
 SEED = LeagueSettings(date(2026, 10, 26), days=5, games_per_day=12, seed=3, lookahead_hours=36, relisted_share=0.0)
@@ -75,42 +82,58 @@ def _check_room(pipeline: Pipeline, times: float) -> None:
         )
 
 
+def _prepared(opened: Pipeline, size: float) -> Pipeline:
+    """A warehouse with so many millions of changes, as it is or made now."""
+    pipeline = replace(opened, clock=Clock(SEED_BEGIN), project=Project(target=ROOT / "target" / f"history_{size:g}"))
+    began = time.perf_counter()
+    deploy(pipeline)
+    if value(pipeline, "select count(*) from staging_odds_api.responses") == 0:
+        fill(pipeline, Feed(League(SEED)), SEED_BEGIN, SEED_BOARDS)
+        changes = value(pipeline, "select count(*) from marts.odds_snapshots")
+        copies = round(size * 1e6 / changes)
+        _check_room(pipeline, copies)
+        history = History(pipeline.connection, PERIOD, {"market_scores": 10})
+        history.remember()
+        history.grow(copies)
+    typer.echo(f"\n{size:g} million, in {time.perf_counter() - began:.0f} s: {_kept(pipeline)}")
+    return pipeline
+
+
+def _next_instant(pipeline: Pipeline) -> datetime:
+    last: datetime = value(pipeline, "select max(captured_at) from staging_odds_api.responses where endpoint = 'odds'")
+    return max(EVENING, last + QUARTER)
+
+
 def main() -> None:
     """Run the benchmark and print its table."""
     options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    options.add_argument(
-        "--sizes", type=float, nargs="+", default=[0.5, 5, 50], help="millions of kept changes, rising"
-    )
+    options.add_argument("--sizes", type=float, nargs="+", default=[0.5, 5, 50], help="millions of kept changes")
     options.add_argument("--cycles", type=int, default=COUNTED, help="counted cycles on each size")
+    options.add_argument("--keep", action="store_true", help="leave the databases, and measure those that are there")
     chosen = options.parse_args()
     settings = quiet_settings()
     typer.echo(machine())
-    measured: dict[float, Timings] = {}
-    with warehouse(settings, "linekeeper_benchmark_history") as opened:
-        pipeline = replace(opened, clock=Clock(SEED_BEGIN))
-        deploy(pipeline)
-        began = time.perf_counter()
-        fill(pipeline, Feed(League(SEED)), SEED_BEGIN, SEED_BOARDS)
-        changes = value(pipeline, "select count(*) from marts.odds_snapshots")
-        typer.echo(f"{SEED_BOARDS} boards, {changes:,} changes, in {time.perf_counter() - began:.0f} s")
-        history = History(pipeline.connection, PERIOD, {"market_scores": 10})
-        history.remember()
-        feed, instant = Feed(League(BOARD)), EVENING
-        for size in chosen.sizes:
-            began = time.perf_counter()
-            copies = round(size * 1e6 / changes)
-            _check_room(pipeline, (copies - history.copies) / (history.copies + 1))
-            history.grow(copies)
-            typer.echo(f"\n{size:g} million, in {time.perf_counter() - began:.0f} s: {_kept(pipeline)}")
-            typer.echo(f"a board of {feed.quote_count(instant):,} quotes")
-            timings = measured[size] = Timings()
-            for number in range(WARM_UP + chosen.cycles):
+    measured: dict[float, Timings] = {size: Timings() for size in sorted(chosen.sizes)}
+    with ExitStack() as opened:
+        pipelines = {
+            size: _prepared(
+                opened.enter_context(
+                    warehouse(settings, f"linekeeper_benchmark_history_{size:g}", is_kept=chosen.keep)
+                ),
+                size,
+            )
+            for size in measured
+        }
+        feed, instant = Feed(League(BOARD)), max(_next_instant(pipeline) for pipeline in pipelines.values())
+        typer.echo(f"\na board of {feed.quote_count(instant):,} quotes, load {os.getloadavg()[0]:.1f}")
+        for number in range(WARM_UP + chosen.cycles):
+            for size, pipeline in pipelines.items():
+                transforming(pipeline.connection).activate()
                 seconds = cycle(pipeline, feed, instant)
-                instant += QUARTER
                 if number >= WARM_UP:
                     for name, taken in seconds.items():
-                        timings.seconds.setdefault(name, []).append(taken)
-            typer.echo(f"a cycle takes {timings.total():.2f} s")
+                        measured[size].seconds.setdefault(name, []).append(taken)
+            instant += QUARTER
     _show(measured, chosen.cycles)
 
 
