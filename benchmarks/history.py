@@ -46,6 +46,8 @@ EVENING = datetime(2026, 11, 12, 22, tzinfo=UTC)
 """Some 7,000 quotes: all games of the nine days from here on, at 11 books."""
 
 WARM_UP, COUNTED = 1, 5
+BYTES_A_CHANGE = 1_300
+"""What a kept change takes with all that belongs to it: 62 GB for 50 million."""
 
 KEPT = {
     "changes": "marts.odds_snapshots",
@@ -68,14 +70,13 @@ def _kept(pipeline: Pipeline) -> str:
     )
 
 
-def _check_room(pipeline: Pipeline, times: float) -> None:
+def _check_room(size: float) -> None:
     """Leave before the disk is full, not after.
 
     Raises:
-        SystemExit: so many times of what is there are more than is free.
+        SystemExit: so many millions of changes are more than there is room for.
     """
-    needed = times * value(pipeline, "select pg_database_size(current_database())")
-    free = shutil.disk_usage(".").free
+    needed, free = size * 1e6 * BYTES_A_CHANGE, shutil.disk_usage(".").free
     if needed > 0.9 * free:
         raise SystemExit(
             f"that takes about {needed / 1e9:.0f} GB and {free / 1e9:.0f} GB are free: give smaller --sizes"
@@ -88,10 +89,10 @@ def _prepared(opened: Pipeline, size: float) -> Pipeline:
     began = time.perf_counter()
     deploy(pipeline)
     if value(pipeline, "select count(*) from staging_odds_api.responses") == 0:
+        _check_room(size)
         fill(pipeline, Feed(League(SEED)), SEED_BEGIN, SEED_BOARDS)
         changes = value(pipeline, "select count(*) from marts.odds_snapshots")
         copies = round(size * 1e6 / changes)
-        _check_room(pipeline, copies)
         history = History(pipeline.connection, PERIOD, {"market_scores": 10})
         history.remember()
         history.grow(copies)
