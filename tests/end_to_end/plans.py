@@ -63,7 +63,9 @@ def explained() -> Iterator[Plans]:
                     plans.statements += 1
                     name = " ".join(_NAME_OF_A_RUN.sub("", bare).split())[:80]
                     plan = self._run_once(bare)
-                    plans.rows += Counter(dict(_reads(plan, f"{node.group(1)}: {name}" if node else name)))
+                    # One by one: a statement may read a table twice in the same way, and what it did not do is no read.
+                    for read, visited in _reads(plan, f"{node.group(1)}: {name}" if node else name):
+                        plans.rows += Counter({read: visited})
                 if bare:
                     super().execute(statement)
 

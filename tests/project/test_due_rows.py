@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from ops.warehouse import Connection
+from tests.end_to_end.plans import explained
 from tests.project.dbt_sandbox import Sandbox
 
 QUARTERS = """
@@ -159,3 +160,16 @@ def test_a_model_built_from_nothing_makes_everything_due(built: Sandbox, warehou
         build(built)
         assert totals(warehouse) == {"a": 50, "b": 55}, arguments
         assert due(warehouse) == []
+
+
+def test_many_due_rows_are_not_compared_each_with_each(built: Sandbox, warehouse: Connection) -> None:
+    """A schedule of a season that comes in one load makes tens of thousands of matches due."""
+    games = 2_000
+    run(warehouse, f"insert into public.landed select 'g' || n, 1, n from generate_series(1, {games}) as n")
+    build(built)
+    run(warehouse, "update public.landed set points = points + 1")
+    with explained() as plans:
+        build(built)
+    read, visited = max(plans.rows.items(), key=lambda item: item[1])
+    assert visited < 3 * games, read
+    assert totals(warehouse) == {"a": 52, "b": 57} | {f"g{n}": n + 1 for n in range(1, games + 1)}
