@@ -260,8 +260,9 @@ def _tables(cursor: Cursor) -> list[Table]:
 
 @contextmanager
 def _without_indexes(cursor: Cursor, table: Table) -> Iterator[None]:
-    """Take a table's indexes and keys away, and make them again after the block."""
+    """Take a table's indexes and keys away, and make them again after the block; leave it to no other vacuum."""
     kept = sql.SQL("{}").format(table.kept).as_string(cursor)
+    cursor.execute(sql.SQL("alter table {} set (autovacuum_enabled = false)").format(table.kept))
     cursor.execute(
         "select conname, pg_get_constraintdef(oid) from pg_constraint "
         "where conrelid = %s::regclass and contype in ('p', 'u')",
@@ -283,3 +284,4 @@ def _without_indexes(cursor: Cursor, table: Table) -> Iterator[None]:
         cursor.execute(add.format(table.kept, sql.Identifier(name), sql.SQL(definition)))
     for _, definition in indexes:
         cursor.execute(definition)
+    cursor.execute(sql.SQL("alter table {} reset (autovacuum_enabled)").format(table.kept))
