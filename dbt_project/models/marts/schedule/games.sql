@@ -45,6 +45,7 @@
         {'columns': ['league', 'commences_at']},
         {'columns': ['commences_at']},
         {'columns': ['balldontlie_game_id']},
+        {'columns': ['schedule_source_id']},
     ],
 ) }}
 
