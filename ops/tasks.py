@@ -637,7 +637,10 @@ def deploy(pipeline: Pipeline) -> bool:
             return False
         with ledger.run("deploy") as run:
             owner, contracts = transforming(pipeline.connection), pipeline.project.contracts()
+            indexes = pipeline.project.indexes()
+            changes.drop_indexes(owner, indexes)
             found = changes.prepare(owner, contracts)
+            changes.make_indexes(owner, indexes, found.remade)
             changes.tell_all_due(owner, contracts)
             built = pipeline.project.build_all(
                 pipeline.clock.now(), variables=found.variables(), on_node=pipeline.on_node

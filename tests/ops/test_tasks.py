@@ -29,7 +29,7 @@ from ops.tasks import (
     run_tasks,
     sports_from,
 )  # fmt: skip
-from ops.transform import BuildResult, Project, TableContract
+from ops.transform import BuildResult, Project, TableContract, TableIndexes
 from ops.warehouse import Connection
 
 NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
@@ -52,6 +52,9 @@ class Builder(Project):
     def build_all(self, as_of: datetime, **options: Any) -> BuildResult:
         self.variables = options["variables"]
         return self.build("everything", as_of)
+
+    def indexes(self) -> list[TableIndexes]:
+        return []
 
     def contracts(self) -> list[TableContract]:
         columns = {"game_id": "uuid", "margin": "numeric(10, 1)", "changed_at": "timestamptz"}
