@@ -150,7 +150,7 @@ def _keeping(name: str, responses: Iterator[Response], ledger: Ledger, kept: lis
         if response.origin == FROM_API:
             if ledger.has_landed(response.request_id):
                 continue
-            if ledger.keep_response(name, response):
+            if response.request_id not in kept and ledger.keep_response(name, response):
                 kept.append(response.request_id)
         yield response
 
