@@ -1,10 +1,17 @@
 """A table that is there gets the indexes that its model has got since, in the next deployment, and loses the others."""
 
+import os
 from collections import Counter
 from pathlib import Path
+from unittest.mock import patch
 
+from ops.clock import Clock
+from ops.ledger import Ledger
+from ops.settings import load_settings
+from ops.tasks import Pipeline, deploy
+from ops.transform import Project
 from ops.warehouse import Connection
-from tests.end_to_end.changing import MODELS, deploy_project, project
+from tests.end_to_end.changing import MODELS, project
 from tests.end_to_end.warehouses import Warehouse, warehouse
 
 ANCHOR = "        {'columns': ['schedule_source_id']},\n"
@@ -26,16 +33,21 @@ def test_a_deployment_makes_what_a_model_has_got_and_drops_what_it_has_lost(
         assert {definition for _, table, definition in before if table == "marts.games"} >= {
             "btree (home_team_id, away_team_id, commences_at)", "btree (schedule_source_id)"
         }  # fmt: skip
-        deploy_project(made.connection, changed)
+        _deploy(made, changed)
         [(_, *added)] = _indexes(made) - before
         assert added == ["marts.games", "btree (game_date_et, league)"]
         assert before <= _indexes(made)
         text = (changed / name).read_text()
         (changed / name).write_text(text.replace(ANCHOR, "").replace("{'columns': ['game_date_et', 'league']},", ""))
-        deploy_project(made.connection, changed)
+        _deploy(made, changed)
         [(_, *lost)] = before - _indexes(made)
         assert lost == ["marts.games", "btree (schedule_source_id)"]
         assert _indexes(made) < before
+
+
+def _deploy(made: Warehouse, root: Path) -> None:
+    with patch.dict(os.environ, made.environment()), Ledger(made.connection) as ledger:
+        assert deploy(Pipeline(load_settings(), made.connection, Clock(), ledger, Project(root, root / "target")))
 
 
 def _indexes(made: Warehouse) -> set[tuple[int, str, str]]:
