@@ -19,7 +19,8 @@ from __future__ import annotations
 import logging
 import time
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -244,6 +245,51 @@ for _name in ("urllib3.connectionpool", "urllib3.util.retry", "urllib3.connectio
     logging.getLogger(_name).addFilter(_redaction)
 
 
+@dataclass
+class Answers:
+    """What is answered over the attempts of a task, so that a later attempt asks nothing twice.
+
+    A request that is made twice in one attempt is another matter: whoever does so wants to be told anew.
+    """
+
+    _is_kept: bool = False
+    _present: dict[tuple[str, str], tuple[Fetched, int]] = field(default_factory=dict)
+    _earlier: dict[tuple[str, str], tuple[Fetched, int]] = field(default_factory=dict)
+
+    @contextmanager
+    def kept(self) -> Iterator[None]:
+        """Keep answers while the attempts of one task are made, and forget them afterwards."""
+        self._is_kept = True
+        try:
+            yield
+        finally:
+            self._is_kept = False
+            self._present, self._earlier = {}, {}
+
+    def begin_attempt(self) -> None:
+        """What was answered until now is not to be asked again."""
+        self._earlier |= self._present
+        self._present = {}
+
+    def add(self, fetched: Fetched, endpoint: str, request: str, credits: int | None) -> None:
+        """Take note of an answer and of what it cost."""
+        if self._is_kept:
+            self._present[endpoint, request] = (fetched, credits or 0)
+
+    def of_earlier(self, endpoint: str, request: str) -> Fetched | None:
+        """What an earlier attempt was told."""
+        answered = self._earlier.get((endpoint, request))
+        return answered[0] if answered else None
+
+    def has(self, endpoint: str, request: str) -> bool:
+        """Whether a request was answered in any attempt."""
+        return (endpoint, request) in self._earlier or (endpoint, request) in self._present
+
+    def credits(self, endpoint: str) -> int:
+        """What those requests cost that need not be made again."""
+        return sum(cost for (name, _), (_, cost) in self._earlier.items() if name == endpoint)
+
+
 class ApiClient:
     """Asks one API, carefully.
 
@@ -292,6 +338,7 @@ class ApiClient:
         self.ledger = ledger
         self.clock = clock
         self.has_succeeded = False
+        self.answers = Answers()
         self._url_setting = url_setting
         self._base_url = base_url.rstrip("/")
         self._key = key
@@ -328,6 +375,8 @@ class ApiClient:
     ) -> Fetched:
         """Ask until the whole response is here, or until it is clear that it will not be.
 
+        What ``answers`` have of an earlier attempt is not asked again.
+
         Args:
             endpoint: the endpoint's name in the ledger.
             path: the URL's path, beginning with a slash.
@@ -339,8 +388,12 @@ class ApiClient:
             CircuitOpen: the source has been down, so it was not asked and nothing is recorded.
             ExtractError: of the class that says what to do; already recorded.
         """
-        is_trial = self._is_half_open()
         sent = {name: value for name, value in params.items() if value is not None}
+        request = request_key(path, sent)
+        known = self.answers.of_earlier(endpoint, request)
+        if known is not None:
+            return known
+        is_trial = self._is_half_open()
         request_id = str(uuid4())
         requested_at = datetime.now(UTC)
         attempts = _Attempts(self.clock.now())
@@ -385,7 +438,9 @@ class ApiClient:
             assert failure is not None
             raise failure
         answer, response_hash = fetched
-        return Fetched(request_id, captured_at, sent, answer, response_hash)
+        whole = Fetched(request_id, captured_at, sent, answer, response_hash)
+        self.answers.add(whole, endpoint, request, attempts.credits)
+        return whole
 
     def dead_request(self, endpoint: str, path: str, params: Mapping[str, Any], failure: ExtractError) -> DeadLetter:
         """The dead letter of a request that failed for good."""
@@ -394,7 +449,7 @@ class ApiClient:
             kind="request",
             source=self.source,
             endpoint=endpoint,
-            natural_key=f"{path}?{urlencode(sent, doseq=True)}",
+            natural_key=request_key(path, sent),
             reason=failure.reason,
             detail=str(failure),
             raw_body=failure.raw_body,
@@ -641,6 +696,11 @@ class ApiClient:
             status=status,
             raw_body=body,
         )
+
+
+def request_key(path: str, params: Mapping[str, Any]) -> str:
+    """What names a request, the same each time it is made: path and query without the key, its names sorted."""
+    return f"{path}?{urlencode(sorted(params.items()), doseq=True)}"
 
 
 def _host_of(base_url: str, label: str, url_setting: str) -> str:

@@ -142,10 +142,16 @@ def extraction(
 
 
 def _keeping(name: str, responses: Iterator[Response], ledger: Ledger, kept: list[str]) -> Iterator[Response]:
-    """Have the ledger keep each response that cannot be read again, as soon as it is here."""
+    """Have the ledger keep each response that cannot be read again, as soon as it is here.
+
+    Of what an earlier attempt was told, what has landed since is left out.
+    """
     for response in responses:
-        if response.origin == FROM_API and ledger.keep_response(name, response):
-            kept.append(response.request_id)
+        if response.origin == FROM_API:
+            if ledger.has_landed(response.request_id):
+                continue
+            if response.request_id not in kept and ledger.keep_response(name, response):
+                kept.append(response.request_id)
         yield response
 
 

@@ -106,6 +106,9 @@ class Ledger(Protocol):
     def outage(self, source: str) -> Outage | None:
         """The latest requests of a source in a row that no runner got an answer to; None if the last was answered."""
 
+    def has_landed(self, request_id: str) -> bool:
+        """Whether a response that an earlier attempt kept is no longer to be landed; if it is, by whoever asks."""
+
     def keep_response(self, source: str, response: Response) -> bool:
         """Keep a response until the load that lands it, for the next run if this one is killed; say if it is kept."""
 

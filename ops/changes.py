@@ -9,11 +9,15 @@ A table follows its model in one of two ways, and readers have it all the while:
   exchanges the two in one transaction. A snapshot that is older than the exchange
   finds the new table empty: that is PostgreSQL's way, and why it is the second choice.
 
+dbt makes the indexes of a table with the table; those that a model has got since, or lost,
+are made and dropped here.
+
 See docs/schema_changes.md.
 """
 
 import time
-from collections.abc import Iterable, Sequence
+import uuid
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 
 import psycopg2.errors
@@ -22,7 +26,7 @@ import structlog
 from psycopg2 import sql
 
 from ops.errors import TransformError
-from ops.transform import TableContract
+from ops.transform import TableContract, TableIndexes
 from ops.warehouse import Connection
 
 TO_BE_FILLED = "to be filled by the next build"
@@ -89,6 +93,52 @@ def prepare(connection: Connection, contracts: Sequence[TableContract]) -> Chang
     return Changes(tuple(refilled), tuple(remade))
 
 
+def drop_indexes(connection: Connection, indexes: Sequence[TableIndexes]) -> None:
+    """Drop the indexes that dbt made and would not make now; those that somebody else made stay.
+
+    Raises:
+        TransformError: somebody has kept a table in use for a minute.
+    """
+    with connection.session() as session, session.cursor() as cursor:
+        for table in indexes:
+            for name, definition in _made_by_dbt(cursor, table):
+                if definition not in table.definitions:
+                    logger.warning("an index goes, for its model has it no more", table=table.name, index=definition)
+                    index = sql.SQL(".").join(map(sql.Identifier, (table.schema, name)))
+                    _patiently(cursor, f"{table.name} cannot lose an index", sql.SQL("drop index {}").format(index))
+
+
+def make_indexes(connection: Connection, indexes: Sequence[TableIndexes], remade: Collection[str]) -> None:
+    """Make the indexes that dbt would have made on tables that are there already, and named as it would have.
+
+    Readers read on meanwhile; nobody writes, for whoever does holds the lock of a task.
+
+    Args:
+        remade: models whose tables are made anew, indexes and all.
+
+    Raises:
+        TransformError: somebody has kept a table in use for a minute.
+    """
+    with connection.session() as session, session.cursor() as cursor:
+        for table in indexes:
+            place = sql.Identifier(table.schema, table.table)
+            cursor.execute("select to_regclass(%s) is not null", (place.as_string(cursor),))
+            if table.name in remade or cursor.fetchone() != (True,):
+                continue
+            present = {definition for _, definition in _made_by_dbt(cursor, table)}
+            for definition in sorted(table.definitions - present):
+                logger.warning("a table gets an index", table=table.name, index=definition)
+                is_unique, described = definition.startswith("unique "), definition.removeprefix("unique ")
+                statement = sql.SQL("create {} index {} on {} using {}").format(
+                    sql.SQL("unique" if is_unique else ""),
+                    sql.Identifier(uuid.uuid4().hex),
+                    place,
+                    # As the model has it: what is indexed cannot be a parameter.
+                    sql.SQL(described),
+                )
+                _patiently(cursor, f"{table.name} cannot get an index", statement)
+
+
 def tell_all_due(connection: Connection, contracts: Sequence[TableContract]) -> None:
     """Tell every model that derives what is due that all its rows are: the project that derives them is another one."""
     with connection.session() as session, session.cursor() as cursor:
@@ -109,7 +159,8 @@ def settle(connection: Connection, contracts: Sequence[TableContract]) -> None:
             for name, _, comment in columns:
                 if comment == TO_BE_FILLED:
                     column = sql.SQL(".").join(map(sql.Identifier, (schema, table, name)))
-                    _patiently(cursor, f"{schema}.{table}", sql.SQL("comment on column {} is null").format(column))
+                    statement = sql.SQL("comment on column {} is null").format(column)
+                    _patiently(cursor, f"{schema}.{table} cannot change its columns", statement)
 
 
 def _present(
@@ -132,6 +183,33 @@ def _present(
     for schema, table, name, kind, comment in cursor.fetchall():
         found.setdefault((schema, table), []).append((name, int(kind), comment))
     return found
+
+
+def _made_by_dbt(cursor: psycopg2.extensions.cursor, table: TableIndexes) -> list[tuple[str, str]]:
+    """Return name and definition of the indexes of a table that dbt made: it names them by a hash of 32 digits.
+
+    One that could not be made to its end is none that anybody wants.
+    """
+    cursor.execute(
+        """
+        select
+            indexes.relname,
+            case when indisvalid then
+                lower(concat(
+                    case when indisunique then 'unique ' end,
+                    substring(pg_get_indexdef(indexrelid) from ' USING (.*)$')
+                ))
+            end
+        from pg_index
+        inner join pg_class as indexes on indexrelid = indexes.oid
+        inner join pg_class as tables on indrelid = tables.oid
+        inner join pg_namespace on tables.relnamespace = pg_namespace.oid
+        where nspname = %s and tables.relname = %s and indexes.relname ~ '^[0-9a-f]{32}$'
+        order by indexes.oid
+        """,
+        (table.schema, table.table),
+    )
+    return cursor.fetchall()
 
 
 def _known_types(cursor: psycopg2.extensions.cursor, contract: TableContract) -> dict[str, int | None]:
@@ -192,10 +270,10 @@ def _change_columns(
         statements.append(
             sql.SQL("comment on column {}.{} is {}").format(table, sql.Identifier(name), sql.Literal(TO_BE_FILLED))
         )
-    _patiently(cursor, contract.name, sql.SQL("; ").join(statements))
+    _patiently(cursor, f"{contract.name} cannot change its columns", sql.SQL("; ").join(statements))
 
 
-def _patiently(cursor: psycopg2.extensions.cursor, table: str, statement: sql.Composable) -> None:
+def _patiently(cursor: psycopg2.extensions.cursor, problem: str, statement: sql.Composable) -> None:
     """Run what locks a table for a moment. While a reader has it, others do not wait behind us for longer than that."""
     deadline = time.monotonic() + LOCK_SECONDS
     cursor.execute(f"set lock_timeout = {LOCK_MILLISECONDS}")
@@ -206,7 +284,7 @@ def _patiently(cursor: psycopg2.extensions.cursor, table: str, statement: sql.Co
         except psycopg2.errors.LockNotAvailable:
             if time.monotonic() > deadline:
                 raise TransformError(
-                    f"{table} cannot change its columns: somebody has kept it in use for {LOCK_SECONDS} s; "
+                    f"{problem}: somebody has kept it in use for {LOCK_SECONDS} s; "
                     "end that session (see pg_stat_activity), the next task tries again"
                 ) from None
             time.sleep(LOCK_MILLISECONDS / 1000)

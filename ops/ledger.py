@@ -93,6 +93,7 @@ class Ledger:
         self._session = self.connection.connect()
         self._run: TaskRun | None = None
         self._own: list[str] = []
+        self._kept: set[str] = set()
         self._spent = 0
 
     def __enter__(self) -> "Ledger":
@@ -414,8 +415,23 @@ class Ledger:
         failures, since, last_at, last_error = rows[0]
         return Outage(int(failures), since, last_at, str(last_error)) if failures else None
 
+    def has_landed(self, request_id: str) -> bool:
+        """Whether a response that was kept through this ledger is no longer there, and so is nobody's to land.
+
+        If it is still there, the run that is under way lands it: to others it is that of a run which has not ended.
+        """
+        if request_id not in self._kept:
+            return False
+        waiting = self._execute(
+            "update ops.unlanded_responses set run_id = %s where request_id = %s returning request_id",
+            (self._run.run_id if self._run else None, request_id),
+        )
+        return not waiting
+
     def keep_response(self, source: str, response: Response) -> bool:
-        """Keep a response until the load that lands it takes it out."""
+        """Keep a response until the load that lands it takes it out. One that was kept before is not kept anew."""
+        if response.request_id in self._kept:
+            return True
         kept = self._execute(
             """
             insert into ops.unlanded_responses (request_id, run_id, source, response, received_at)
@@ -428,6 +444,7 @@ class Ledger:
                 psycopg2.Binary(pack(response)), datetime.now(UTC),
             ),
         )  # fmt: skip
+        self._kept.update(request_id for (request_id,) in kept)
         return bool(kept)
 
     @property

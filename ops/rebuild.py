@@ -206,9 +206,12 @@ _BEHIND = sql.SQL(
     """
     with loads as ({loads}),
     readers as (
-        select model_name, source_schema from ops.model_loads
-        union
         select model_name, source_schema from {second}.model_loads
+        union
+        select model_name, source_schema from ops.model_loads as kept
+        where not exists (
+            select from {second}.model_loads as claimed where claimed.source_schema = kept.source_schema
+        )
     )
     select distinct coalesce(readers.model_name, loads.source_schema)
     from loads
@@ -225,7 +228,8 @@ _BEHIND = sql.SQL(
     """
 )
 """Models that have a load still to take in, the name of the landing schema where no model ever has; and those that
-have rows to derive again."""
+have rows to derive again. Which models read a schema the rebuild tells: the warehouse may have claims of models of
+before."""
 
 _INSTANTS = sql.SQL(
     """

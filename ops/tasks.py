@@ -4,7 +4,7 @@ import csv
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from functools import cached_property
 from urllib.parse import urlsplit
@@ -14,12 +14,13 @@ import structlog
 import tenacity
 
 from extract import balldontlie, odds_api
-from extract.client import ApiClient
+from extract.client import Answers, ApiClient
 from extract.extraction import Extraction
 from extract.landing import Landing, land
 from extract.records import (
     BadPayload,
     CircuitOpen,
+    DeadLetter,
     ExtractError,
     LandingError,
     RateLimited,
@@ -129,6 +130,7 @@ class Pipeline:
 
     Attributes:
         is_past: whether it is at work on the past, and so leaves to cycles what they need.
+        answers: what the APIs answer over the attempts of the task that is under way.
     """
 
     settings: Settings
@@ -140,21 +142,24 @@ class Pipeline:
     on_node: OnNode | None = None
     sleep: Callable[[float], None] = time.sleep
     is_past: bool = False
+    answers: Answers = field(default_factory=Answers)
 
     @cached_property
     def odds(self) -> ApiClient:
         """The client of The Odds API."""
-        return odds_api.connect(
+        client = odds_api.connect(
             base_url=self.settings.odds_api_url,
             key=self.settings.odds_key(),
             ledger=self.ledger,
             clock=self.clock,
         )
+        client.answers = self.answers
+        return client
 
     @cached_property
     def schedule(self) -> ApiClient:
         """The client of BallDontLie."""
-        return balldontlie.connect(
+        client = balldontlie.connect(
             base_url=self.settings.balldontlie_url,
             key=self.settings.balldontlie_key(),
             ledger=self.ledger,
@@ -163,6 +168,8 @@ class Pipeline:
                 self.ledger, balldontlie.SOURCE, self.requests_per_minute, balldontlie.MINUTE, sleep=self.sleep
             ),
         )
+        client.answers = self.answers
+        return client
 
     @property
     def requests_per_minute(self) -> int:
@@ -208,13 +215,19 @@ class Pipeline:
         self.tell_once(f"nothing is asked of {host}: it knows only the present; `backfill` fetches the past")
         return True
 
-    def check_budget(self, credits: int) -> None:
+    def check_budget(self, credits: int, endpoint: str | None = None) -> None:
         """Refuse to spend beyond ODDS_API_MONTHLY_CREDITS.
+
+        Args:
+            credits: what is to be asked costs at most.
+            endpoint: where all of it is asked; what an earlier attempt was told there is not paid for again.
 
         Raises:
             BudgetError: the month's spending and this request together exceed it.
         """
         limit = self.settings.odds_api_monthly_credits
+        if endpoint is not None:
+            credits = max(0, credits - self.answers.credits(endpoint))
         if limit is None or credits == 0:
             return
         now = datetime.now(UTC)
@@ -332,7 +345,7 @@ def extract_ingest(pipeline: Pipeline) -> Extracted:
     featured, event_markets = pipeline.markets
 
     def ask_odds() -> Extraction:
-        pipeline.check_budget(live_cost(settings, settings.odds_api_sports))
+        pipeline.check_budget(live_cost(settings, settings.odds_api_sports), "odds")
         return odds_api.odds_api(
             odds,
             sports=settings.odds_api_sports,
@@ -381,7 +394,7 @@ def extract_results(pipeline: Pipeline) -> Extracted:
         odds = pipeline.odds
 
         def ask_scores() -> Extraction:
-            pipeline.check_budget(2 * len(sports))
+            pipeline.check_budget(2 * len(sports), "scores")
             return odds_api.odds_api(odds, sports=sports, endpoints=["scores"], scores_days=3)
 
         asks.append(ask_scores)
@@ -482,7 +495,8 @@ def run_task(pipeline: Pipeline, task: Task) -> Outcome:
         reraise=True,
     )
     try:
-        retrying(work.attempt)
+        with pipeline.answers.kept():
+            retrying(work.attempt)
     except (LinekeeperError, ExtractError, ExceptionGroup) as error:
         if work.run is not None and may_pass(error):
             pipeline.ledger.give_up(work.run)
@@ -500,17 +514,28 @@ def may_pass(error: BaseException) -> bool:
 
 @dataclass
 class _Work:
-    """A task over its attempts: a later one asks only what failed before, so that nothing is paid for twice."""
+    """A task over its attempts: a later one asks only what was not answered before, so that nothing is paid twice.
+
+    Attributes:
+        run: the attempt that is under way, or was the last one.
+        is_built: whether the models have been built.
+    """
 
     pipeline: Pipeline
     task: Task
     run: TaskRun | None = None
     is_built: bool = False
     _extracted: Extracted | None = None
+    _failed: list[DeadLetter] = field(default_factory=list)
 
     def attempt(self) -> None:
-        """Ask, land, build, collect dead letters. It is recorded whatever becomes of it."""
-        pipeline, task, before = self.pipeline, self.task, self.run
+        """Ask, land, build, collect dead letters. It is recorded whatever becomes of it.
+
+        Where the landing itself failed, the next attempt extracts again: what was answered comes from memory and
+        lands then, unless it has landed since, and the rest is asked.
+        """
+        pipeline, task = self.pipeline, self.task
+        pipeline.answers.begin_attempt()
         with (
             _turn(pipeline, task),
             pipeline.ledger.run(
@@ -518,10 +543,15 @@ class _Work:
             ) as self.run,
         ):
             run = self.run
-            if before is None or self._extracted is None:
-                extracted = task.extract(pipeline) if task.extract else Extracted()
-            else:
-                extracted = _again(pipeline, before, self._extracted)
+            failed = [*self._failed]
+            try:
+                if self._extracted is None:
+                    extracted = task.extract(pipeline) if task.extract else Extracted()
+                    _settle(pipeline, failed, run.failed_requests)
+                else:
+                    extracted = _again(pipeline, failed, self._extracted)
+            finally:
+                self._failed += run.failed_requests
             self._extracted = extracted
             run.row_count = extracted.row_count
             if extracted.has_answer:
@@ -550,13 +580,22 @@ def _turn(pipeline: Pipeline, task: Task) -> Iterator[None]:
         yield
 
 
-def _again(pipeline: Pipeline, run: TaskRun, extracted: Extracted) -> Extracted:
-    """Ask again the requests that failed in an attempt, if that may help."""
+def _settle(pipeline: Pipeline, failed: Iterable[DeadLetter], failed_again: Iterable[DeadLetter]) -> None:
+    """Close the dead letters of requests that failed in an attempt and were answered in a later one."""
+    again = {(letter.source, letter.natural_key) for letter in failed_again}
+    for letter in dead_letters.of_requests(pipeline.ledger, failed):
+        is_answered = pipeline.answers.has(letter.endpoint or "", letter.natural_key)
+        if is_answered and (letter.source, letter.natural_key) not in again:
+            dead_letters.close(pipeline.ledger, letter, "replayed", "answered in the next attempt of its task")
+
+
+def _again(pipeline: Pipeline, failed: Iterable[DeadLetter], extracted: Extracted) -> Extracted:
+    """Ask again the requests that failed in earlier attempts, if that may help."""
     from ops.replay import ask_again
 
     rows, failures = 0, [error for error in extracted.failures if not isinstance(error, RetryableError)]
     failures += [error for error in extracted.failures if isinstance(error, CircuitOpen)]
-    for letter in dead_letters.of_requests(pipeline.ledger, run.failed_requests):
+    for letter in dead_letters.of_requests(pipeline.ledger, failed):
         if letter.reason not in PASSING:
             continue
         try:
@@ -637,7 +676,10 @@ def deploy(pipeline: Pipeline) -> bool:
             return False
         with ledger.run("deploy") as run:
             owner, contracts = transforming(pipeline.connection), pipeline.project.contracts()
+            indexes = pipeline.project.indexes()
+            changes.drop_indexes(owner, indexes)
             found = changes.prepare(owner, contracts)
+            changes.make_indexes(owner, indexes, found.remade)
             changes.tell_all_due(owner, contracts)
             built = pipeline.project.build_all(
                 pipeline.clock.now(), variables=found.variables(), on_node=pipeline.on_node

@@ -80,6 +80,21 @@ class TableContract:
     derives_what_is_due: bool = False
 
 
+@dataclass(frozen=True)
+class TableIndexes:
+    """What dbt would have made indexes on, had it made the table of a model now.
+
+    Attributes:
+        name: of the model.
+        definitions: each as PostgreSQL writes it, such as `btree (event_id, captured_at)` or `unique btree (game_id)`.
+    """
+
+    name: str
+    schema: str
+    table: str
+    definitions: frozenset[str]
+
+
 @dataclass
 class Project:
     """A dbt project that is parsed at its first use and again only when its files change.
@@ -228,6 +243,28 @@ class Project:
                     )
                 )
         return found
+
+    def indexes(self) -> list[TableIndexes]:
+        """Return the indexes of the tables that dbt makes once and keeps.
+
+        Raises:
+            TransformError: the project has an error.
+        """
+        self.parse()
+        return [
+            TableIndexes(
+                node.name,
+                node.schema,
+                node.alias,
+                frozenset(
+                    f"{'unique ' * bool(index.get('unique'))}{index.get('type') or 'btree'} "
+                    f"({', '.join(index['columns'])})".lower()
+                    for index in node.config.get("indexes") or ()
+                ),
+            )
+            for node in self._manifest.nodes.values()
+            if node.resource_type == "model" and node.config.materialized == "incremental"
+        ]
 
     def beside(self, schema_prefix: str) -> "Project":
         """Return the same project, to be built in other schemas of the same database."""

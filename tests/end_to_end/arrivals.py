@@ -161,14 +161,14 @@ class Harness:
 
     def live_through(self, plan: Plan) -> Content:
         """What the marts hold after the loads of a plan, each built as of the last payload that is here by then."""
-        self._make_anew()
+        self.make_anew()
         last = max(payload.response.captured_at for payload in plan[0].payloads)
         for load in plan[:-1]:
             last = max(last, *(payload.response.captured_at for payload in load.payloads))
-            self._arrive(load.payloads)
-            self._build(load.tags, last + timedelta(seconds=30))
-        self._arrive(plan[-1].payloads)
-        self._build(plan[-1].tags, self.end)
+            self.arrive(load.payloads)
+            self.build(load.tags, last + timedelta(seconds=30))
+        self.arrive(plan[-1].payloads)
+        self.build(plan[-1].tags, self.end)
         return content_of(self.connection)
 
     def build_at_once(self, plan: Plan) -> Content:
@@ -176,9 +176,9 @@ class Harness:
         payloads = {payload.whole: None for load in plan for payload in load.payloads}
         known = frozenset(payloads)
         if known not in self._built_at_once:
-            self._make_anew()
-            self._arrive(sorted(payloads, key=lambda payload: payload.response.captured_at))
-            self._build(TAGS, self.end, full_refresh=True)
+            self.make_anew()
+            self.arrive(sorted(payloads, key=lambda payload: payload.response.captured_at))
+            self.build(TAGS, self.end, full_refresh=True)
             self._built_at_once[known] = content_of(self.connection)
         return self._built_at_once[known]
 
@@ -186,13 +186,14 @@ class Harness:
         """Drop the database."""
         drop_database(self.connection)
 
-    def _make_anew(self) -> None:
+    def make_anew(self) -> None:
+        """Begin again with a copy of the template."""
         drop_database(self.connection)
         with self.connection.in_database("postgres").session() as session, session.cursor() as cursor:
             names = [sql.Identifier(name) for name in (self.connection.database, self.template.database)]
             cursor.execute(sql.SQL("create database {} template {}").format(*names))
 
-    def _arrive(self, payloads: Iterable[Payload]) -> None:
+    def arrive(self, payloads: Iterable[Payload]) -> None:
         """Land payloads: one load of each source, as a task does."""
         by_source: dict[str, list[Response]] = {}
         for payload in payloads:
@@ -204,7 +205,8 @@ class Harness:
                     extraction(source, {"recorded": iter(responses)}, Problems(), ledger, batch=len(responses)),
                 )
 
-    def _build(self, tags: Sequence[str], as_of: datetime, *, full_refresh: bool = False) -> None:
+    def build(self, tags: Sequence[str], as_of: datetime, *, full_refresh: bool = False) -> None:
+        """Build the models of some tasks."""
         if not tags:
             return
         # Views without a task stand already, unless a table below them is made anew, which drops them.

@@ -4,6 +4,7 @@ As where an operator ends it, or a proxy between the two loses it. The work is h
 is lost in the middle and not before or after.
 """
 
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,6 +13,7 @@ from pathlib import Path
 from unittest.mock import patch
 
 import pytest
+from tenacity import RetryCallState
 
 from ops.warehouse import Connection
 from simulator import League, LeagueSettings, Simulator, SimulatorApp, SimulatorClock, serve
@@ -97,16 +99,66 @@ def test_a_model_whose_session_is_ended_is_built_by_the_next_attempt(
     assert differences(content_of(made.connection, without=OF_THE_RUN), undisturbed) == []
 
 
-def test_a_load_whose_session_is_ended_is_asked_again_and_lands_too(made: Warehouse, undisturbed: Content) -> None:
-    """The second attempt asks anew and pays anew; what the first was told was kept, and lands with the next command."""
-    done, doing = _cycle_that_loses(made, "staging_odds_api.odds")
+@pytest.mark.parametrize("table", ["staging_odds_api.odds", "staging_balldontlie.games"])
+def test_what_was_answered_before_a_load_whose_session_is_ended_is_landed_by_the_next_attempt(
+    made: Warehouse, undisturbed: Content, table: str
+) -> None:
+    """Nothing is asked twice, be it of the load that failed or of the one that had landed before it."""
+    done, doing = _cycle_that_loses(made, table)
     assert done.code == 0, done.log
     assert doing.lower().startswith("copy")
     assert _runs(made, "run_ingest") == [("failed", "LandingInterrupted"), ("succeeded", None)]
-    asked = "select count(*) from ops.api_requests where endpoint = 'odds'"
-    landed = "select count(*) from staging_odds_api.responses where endpoint = 'odds'"
-    assert (made.value(asked), made.value(landed)) == (2, 1)
-    made.succeed(*CYCLE)
-    assert (made.value(asked), made.value(landed)) == (3, 3)
-    assert made.value("select count(*) from ops.unlanded_responses") == 0
+    _assert_each_is_asked_and_landed_once(made)
     assert differences(content_of(made.connection, without=OF_THE_RUN), undisturbed) == []
+
+
+def test_what_failed_beside_a_lost_load_is_asked_by_the_next_attempt(
+    made: Warehouse, undisturbed: Content, league: Simulator
+) -> None:
+    """The answered odds are not asked again, the refused events are, and their dead letter is closed."""
+    refused = league.inject_fault("status", path="/v4/sports/*/events", status=400, times=1)
+    done, _ = _cycle_that_loses(made, "staging_odds_api.odds")
+    league.clear_faults()
+    assert refused.struck == 1
+    assert done.code == 0, done.log
+    assert _runs(made, "run_ingest") == [("failed", "LandingInterrupted"), ("succeeded", None)]
+    _assert_each_is_asked_and_landed_once(made, events=2)
+    assert made.rows("select endpoint, state from ops.dead_letters where kind = 'request'") == [("events", "replayed")]
+    assert differences(content_of(made.connection, without=OF_THE_RUN), undisturbed) == []
+
+
+def test_what_another_runner_has_landed_since_is_not_landed_by_the_next_attempt(
+    made: Warehouse, undisturbed: Content
+) -> None:
+    """Between the two attempts a command of somebody else lands what it finds, as of a run that has ended."""
+    others: list[Done] = []
+
+    def meanwhile(state: RetryCallState) -> float:
+        command = ("orchestrate.py", "run_snapshot", "--as-of", AT.isoformat())
+        others.append(made.start(sys.executable, *command))
+        return 0
+
+    with (
+        patch("ops.tasks.tenacity.wait_random_exponential", lambda **_: meanwhile),
+        losing(made, "staging_odds_api.odds"),
+    ):
+        done = made.run(*CYCLE)
+    assert done.code == 0, done.log
+    assert [other.code for other in others] == [0], others
+    recovered = "select count(*) from ops.task_runs where task = 'recover' and state = 'succeeded'"
+    assert made.value(recovered) == 1
+    _assert_each_is_asked_and_landed_once(made)
+    assert differences(content_of(made.connection, without=OF_THE_RUN), undisturbed) == []
+
+
+def _assert_each_is_asked_and_landed_once(made: Warehouse, *, events: int = 1) -> None:
+    """Events and odds of The Odds API, games of BallDontLie; events may have been asked more often."""
+    asked = made.rows("select endpoint, count(*) from ops.api_requests group by endpoint")
+    landed = made.rows(
+        "select endpoint, count(*) from (select endpoint from staging_odds_api.responses "
+        "union all select endpoint from staging_balldontlie.responses) as responses group by endpoint"
+    )
+    once = {"events": 1, "odds": 1, "games": 1}
+    assert dict(asked) == {**once, "events": events}
+    assert dict(landed) == once
+    assert made.value("select count(*) from ops.unlanded_responses") == 0

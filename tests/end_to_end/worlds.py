@@ -62,15 +62,15 @@ def simulated_world() -> list[Payload]:
 def _nba_odds(league: League) -> Iterable[Payload]:
     for number, at in enumerate(CAPTURES):
         board = _nba_board(league, number)
-        yield _odds(NBA, at, board)
+        yield odds_answer(NBA, at, board)
         if number == 1:
             # For a moment the feed lists nothing at all.
-            yield _odds(NBA, at + timedelta(minutes=7), [])
+            yield odds_answer(NBA, at + timedelta(minutes=7), [])
         if number == 2:
             only_h2h = [
                 {**event, "bookmakers": [_only(book, "h2h") for book in event["bookmakers"]]} for event in board
             ]
-            yield _odds(NBA, at + timedelta(minutes=7), only_h2h, markets="h2h")
+            yield odds_answer(NBA, at + timedelta(minutes=7), only_h2h, markets="h2h")
         if number in (3, 5):
             # Of the same second, and of another opinion: a price, a start, and an event that is not there.
             other = deepcopy(board)
@@ -78,7 +78,7 @@ def _nba_odds(league: League) -> Iterable[Payload]:
             for book in other[1]["bookmakers"][:2]:
                 for outcome in book["markets"][0]["outcomes"]:
                     outcome["price"] += 15 if outcome["price"] > 0 else -15
-            yield _odds(NBA, at, other[:2] + other[3:])
+            yield odds_answer(NBA, at, other[:2] + other[3:])
 
 
 def _nba_board(league: League, number: int) -> list[Json]:
@@ -145,7 +145,7 @@ def _nba_games(league: League) -> Iterable[Payload]:
         for minutes in (0, 5) if number == 6 else (0,):
             now = int((at - timedelta(minutes=minutes)).timestamp())
             rows = [_game(row.build(), number, _roles(league)) for row in league.games(now)]
-            yield _balldontlie("games", at, rows)
+            yield balldontlie_answer("games", at, rows)
 
 
 def _game(row: Json, number: int, roles: dict[str, str]) -> Json:
@@ -210,7 +210,7 @@ def _wnba_odds() -> Iterable[Payload]:
     league = League(WNBA_LEAGUE)
     for number, at in enumerate(CAPTURES):
         board = [event for listed in _wnba_listed(league, number) for event in _wnba_events(*listed, number)]
-        yield _odds(WNBA, at + timedelta(seconds=20), board)
+        yield odds_answer(WNBA, at + timedelta(seconds=20), board)
 
 
 def _wnba_listed(league: League, number: int) -> Iterable[tuple[int, Json]]:
@@ -292,7 +292,7 @@ def recorded_world(season_odds: Path, games: Path, games_before: Path, polls: Pa
     before = json.loads(lzma.decompress(games_before.read_bytes()))
     answers = [
         *_season_answers(season_polls(season_odds), season_games(games), before),
-        *(_odds(WNBA, poll.captured_at, poll.events, markets=None) for poll in live_polls(polls)),
+        *(odds_answer(WNBA, poll.captured_at, poll.events, markets=None) for poll in live_polls(polls)),
     ]
     return sorted(answers, key=lambda payload: payload.response.captured_at)
 
@@ -304,10 +304,10 @@ def _season_answers(polls: list[Poll], games: list[Json], before: list[Json]) ->
         if poll.captured_at.date().isoformat() in NBA_DAYS:
             events = [event for event in poll.events if frozenset((event["home_team"], event["away_team"])) in teams]
             yield _odds_api("historical_odds", poll.captured_at, events, NBA, markets_asked=",".join(FEATURED))
-    yield _balldontlie("games", NOVEMBER, [game for game in before if game["id"] in NBA_GAMES])
+    yield balldontlie_answer("games", NOVEMBER, [game for game in before if game["id"] in NBA_GAMES])
     for game in played:
         ended = instant(game["datetime"]) + timedelta(hours=3)
-        yield _balldontlie("games", ended, [game])
+        yield balldontlie_answer("games", ended, [game])
 
 
 def _team(game: Json, side: str) -> str:
@@ -317,7 +317,8 @@ def _team(game: Json, side: str) -> str:
 # -- payloads
 
 
-def _odds(sport: str, at: datetime, events: list[Json], *, markets: str | None = ",".join(FEATURED)) -> Payload:
+def odds_answer(sport: str, at: datetime, events: list[Json], *, markets: str | None = ",".join(FEATURED)) -> Payload:
+    """The odds of a sport; `markets` is what was asked for, None if nobody knows."""
     return _odds_api("odds", at, events, sport, markets_asked=markets)
 
 
@@ -325,7 +326,8 @@ def _odds_api(endpoint: str, at: datetime, elements: list[Json], sport: str, **a
     return _payload("odds_api", endpoint, at, elements, sport, **asked)
 
 
-def _balldontlie(endpoint: str, at: datetime, elements: list[Json]) -> Payload:
+def balldontlie_answer(endpoint: str, at: datetime, elements: list[Json]) -> Payload:
+    """Rows of the schedule."""
     return _payload("balldontlie", endpoint, at, elements)
 
 

@@ -47,6 +47,9 @@ class Book:
         times = [request.requested_at for request in failed]
         return Outage(len(failed), min(times), max(times), str(failed[0].error_message))
 
+    def has_landed(self, request_id: str) -> bool:
+        return False
+
     def keep_response(self, source: str, response: Response) -> bool:
         self.kept.append(response)
         return False

@@ -75,6 +75,39 @@ def test_a_whole_response_is_one_row_of_the_ledger(
     assert row.latency_ms > 0
 
 
+def test_a_later_attempt_is_told_from_memory_what_an_earlier_one_was_told(
+    wire: Wire, odds_client: ApiClient, book: Book
+) -> None:
+    """As of when it was told it; within one attempt, of another request, and when all is over it asks."""
+    cost = {"x-requests-last": "3"}
+    wire.answers = [said([number], headers=cost) for number in range(5)]
+    with odds_client.answers.kept():
+        first = ask(odds_client, regions="us", absent=None)
+        assert ask(odds_client, regions="us").answer.elements == [1]
+        assert odds_client.answers.credits("odds") == 0
+        odds_client.answers.begin_attempt()
+        assert ask(odds_client, regions="us").answer.elements == [1]
+        assert ask(odds_client, regions="eu").answer.elements == [2]
+        odds_client.answers.begin_attempt()
+        assert odds_client.answers.credits("odds") == 3 + 3
+        assert odds_client.answers.credits("scores") == 0
+        assert [ask(odds_client, regions=region).answer.elements for region in ("us", "eu")] == [[1], [2]]
+    assert first.answer.elements == [0]
+    assert ask(odds_client, regions="us").answer.elements == [3]
+    assert len(book.requests) == len(wire.asked) == 4
+
+
+def test_a_request_that_failed_is_asked_by_the_next_attempt(wire: Wire, odds_client: ApiClient, book: Book) -> None:
+    wire.answers = [Canned(400, b"what?"), said([1])]
+    with odds_client.answers.kept():
+        with pytest.raises(ExtractError):
+            ask(odds_client)
+        assert not odds_client.answers.has("odds", f"{PATH}?")
+        odds_client.answers.begin_attempt()
+        assert ask(odds_client).answer.elements == [1]
+        assert odds_client.answers.has("odds", f"{PATH}?")
+
+
 def test_the_key_goes_into_the_query_of_one_api_and_the_header_of_the_other(
     wire: Wire, odds_client: ApiClient, games_client: ApiClient
 ) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from extract.client import Answer, Fetched
 from extract.records import AuthenticationError, CircuitOpen, LandingInterrupted, UnreachableHost
 from ops.backfill import parse_step
 from ops.clock import Clock
@@ -29,7 +30,7 @@ from ops.tasks import (
     run_tasks,
     sports_from,
 )  # fmt: skip
-from ops.transform import BuildResult, Project, TableContract
+from ops.transform import BuildResult, Project, TableContract, TableIndexes
 from ops.warehouse import Connection
 
 NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
@@ -52,6 +53,9 @@ class Builder(Project):
     def build_all(self, as_of: datetime, **options: Any) -> BuildResult:
         self.variables = options["variables"]
         return self.build("everything", as_of)
+
+    def indexes(self) -> list[TableIndexes]:
+        return []
 
     def contracts(self) -> list[TableContract]:
         columns = {"game_id": "uuid", "margin": "numeric(10, 1)", "changed_at": "timestamptz"}
@@ -296,6 +300,26 @@ def test_credits_beyond_ones_own_limit_are_not_spent(pipeline: Pipeline, monkeyp
     pipeline.check_budget(10)
     with pytest.raises(BudgetError, match="up to 11 credits of The Odds API, 0 are spent"):
         pipeline.check_budget(11)
+
+
+def test_what_an_earlier_attempt_paid_is_not_to_be_paid_again(
+    pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of 5 credits 3 are spent on odds: the same odds cost nothing more, other requests may cost 2."""
+    monkeypatch.setenv("ODDS_API_MONTHLY_CREDITS", "5")
+    pipeline.settings = load_settings()
+    monkeypatch.setattr(pipeline.ledger, "credits_since", lambda instant: 3)
+    with pipeline.answers.kept():
+        answered = Fetched("one", NOON, {}, Answer([]), "hash")
+        pipeline.answers.add(answered, "odds", "/v4/sports/basketball_nba/odds?", 3)
+        with pytest.raises(BudgetError):
+            pipeline.check_budget(3, "odds")
+        pipeline.answers.begin_attempt()
+        pipeline.check_budget(3, "odds")
+        pipeline.check_budget(5, "odds")
+        for credits, endpoint in ((6, "odds"), (3, "scores"), (3, None)):
+            with pytest.raises(BudgetError):
+                pipeline.check_budget(credits, endpoint)
 
 
 def test_what_the_real_apis_say_today_is_not_stamped_with_the_past(pipeline: Pipeline) -> None:

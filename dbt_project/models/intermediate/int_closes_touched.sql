@@ -10,15 +10,14 @@ events_listed as (
 
 ),
 
-games_scheduled as (
+due_rows as (
 
-    select * from {{ ref('int_games_rewound') }}
-
-),
-
-games as (
-
-    select * from {{ ref('games') }}
+    select
+        model_name,
+        told_by,
+        row_key
+    from {{ source('ops', 'due_rows') }}
+    where row_key <> '*'
 
 ),
 
@@ -45,15 +44,31 @@ final as (
     union distinct
 
     select
-        games_scheduled.model_name,
-        game_id_map.source_id as event_id
-    from games_scheduled
-    inner join games
-        on games_scheduled.balldontlie_game_id = games.balldontlie_game_id
-    inner join game_id_map
-        on
-            games.game_id = game_id_map.game_id
-            and game_id_map.source = 'odds_api'
+        model_name,
+        row_key as event_id
+    from due_rows
+    where told_by <> 'games'
+
+    union distinct
+
+    -- Only closes are told of games: to others the key is of another kind.
+    select
+        due_rows.model_name,
+        matches.source_id as event_id
+    from due_rows
+    cross join
+        lateral (
+            select game_id_map.source_id
+            from game_id_map
+            where
+                game_id_map.game_id = due_rows.row_key::uuid
+                and game_id_map.source = 'odds_api'
+            order by game_id_map.source_id
+            offset 0
+        ) as matches
+    where
+        due_rows.model_name = 'closing_lines'
+        and due_rows.told_by = 'games'
 
 )
 

@@ -46,6 +46,14 @@
                 ],
             },
             'grades': {'key': 'changed.event_id', 'watched': ['status']},
+            'closing_lines': {
+                'key': 'changed.event_id',
+                'watched': ['sport_key', 'commences_at'],
+            },
+            'line_movements': {
+                'key': 'changed.event_id',
+                'watched': ['commences_at'],
+            },
         },
     },
     pre_hook=[

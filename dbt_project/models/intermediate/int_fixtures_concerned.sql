@@ -14,7 +14,13 @@ match_overrides as (
 
 ),
 
-games as (
+events as not materialized (
+
+    select * from {{ ref('int_events_identified') }}
+
+),
+
+games as not materialized (
 
     select * from {{ ref('games') }}
 
@@ -23,11 +29,9 @@ games as (
 rows_told as (
 
     select
-        told_by,
         (row_key::text[])[1] as league,
         (row_key::text[])[2] as first_team_id,
-        (row_key::text[])[3] as second_team_id,
-        (row_key::text[])[4] as source_id
+        (row_key::text[])[3] as second_team_id
     from due_rows
     where
         told_by in ('int_events_identified', 'games')
@@ -40,24 +44,50 @@ rows_told as (
 
 ),
 
--- An event that somebody has given to a game of other teams is its rival there.
+-- What somebody has decided is looked at in each run, so the rivals of these
+-- events are too: those of their teams, and those of the game they were given.
 fixtures_overridden as (
 
     select
-        games.league,
-        least(games.home_team_id, games.away_team_id) as first_team_id,
-        greatest(games.home_team_id, games.away_team_id) as second_team_id,
-        null as source_id
-    from rows_told
-    inner join match_overrides
-        on
-            rows_told.source_id = match_overrides.source_id
-            and match_overrides.source = 'odds_api'
-    inner join games
-        on
-            match_overrides.league = games.league
-            and match_overrides.schedule_source_id = games.schedule_source_id
-    where rows_told.told_by = 'int_events_identified'
+        given_games.league,
+        least(given_games.home_team_id, given_games.away_team_id)
+            as first_team_id,
+        greatest(given_games.home_team_id, given_games.away_team_id)
+            as second_team_id
+    from match_overrides
+    cross join
+        lateral (
+            select games.*
+            from games
+            where
+                games.schedule_source_id = match_overrides.schedule_source_id
+                and games.league = match_overrides.league
+            order by games.schedule_source_id
+            offset 0
+        ) as given_games
+    where match_overrides.source = 'odds_api'
+
+    union distinct
+
+    select
+        overridden.league,
+        least(overridden.home_team_id, overridden.away_team_id)
+            as first_team_id,
+        greatest(overridden.home_team_id, overridden.away_team_id)
+            as second_team_id
+    from match_overrides
+    cross join
+        lateral (
+            select events.*
+            from events
+            where events.event_id = match_overrides.source_id
+            order by events.event_id
+            offset 0
+        ) as overridden
+    where
+        match_overrides.source = 'odds_api'
+        and overridden.home_team_id is not null
+        and overridden.away_team_id is not null
 
 ),
 

@@ -58,12 +58,18 @@ ids_due as (
 
     union distinct
 
-    select games.game_id
+    select given_games.game_id
     from match_overrides
-    inner join games
-        on
-            match_overrides.league = games.league
-            and match_overrides.schedule_source_id = games.schedule_source_id
+    cross join
+        lateral (
+            select games.game_id
+            from games
+            where
+                games.schedule_source_id = match_overrides.schedule_source_id
+                and games.league = match_overrides.league
+            order by games.schedule_source_id
+            offset 0
+        ) as given_games
 
 ),
 

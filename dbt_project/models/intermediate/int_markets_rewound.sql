@@ -152,12 +152,12 @@ captures_to_compare as (
 -- With offsets: how many captures lie between two instants, and so how many
 -- events are concerned, the planner can only guess, and the more is kept the
 -- more it guesses, until it reads all of it.
-final as (
+events_listed as (
 
     select
         captures_to_compare.model_name,
         listed_events.event_id,
-        min(captures_to_compare.rewound_to) as rewound_to
+        captures_to_compare.rewound_to
     from captures_to_compare
     cross join
         lateral (
@@ -172,9 +172,68 @@ final as (
     where
         captures_to_compare.feed_id
         in (captures_to_compare.sport_key, listed_events.event_id)
+
+),
+
+-- An element that was refused, and lands now, comes without a response: that of
+-- its capture is here, and the events beside it have been compared.
+loads_of_elements as (
+
+    select
+        claims.model_name,
+        claims.load_id
+    from claims
+    where
+        not exists (
+            select 1
+            from captures
+            where captures.load_id = claims.load_id
+            order by captures.load_id
+            offset 0
+        )
+
+),
+
+events_replayed as (
+
+    select
+        loads_of_elements.model_name,
+        odds_of_load.event_id,
+        odds_of_load.captured_at as rewound_to
+    from loads_of_elements
+    cross join
+        lateral (
+            select
+                odds.event_id,
+                odds.captured_at
+            from odds
+            where odds.load_id = loads_of_elements.load_id
+            order by odds.load_id
+            offset 0
+        ) as odds_of_load
+
+),
+
+events_concerned as (
+
+    select * from events_listed
+
+    union all
+
+    select * from events_replayed
+
+),
+
+final as (
+
+    select
+        model_name,
+        event_id,
+        min(rewound_to) as rewound_to
+    from events_concerned
     group by
-        captures_to_compare.model_name,
-        listed_events.event_id
+        model_name,
+        event_id
 
 )
 

@@ -6,14 +6,12 @@
     tags=['grading'],
     pre_hook=[
         "{{ claim_loads(
-            ['staging_odds_api', 'staging_balldontlie'],
-            taken_in_by={
-                'staging_odds_api': ['closing_lines', 'picks'],
-                'staging_balldontlie': ['closing_lines'],
-            },
+            ['staging_odds_api'],
+            taken_in_by={'staging_odds_api': ['closing_lines', 'picks']},
         ) }}",
+        "{{ claim_due(rows=events_due(ref('int_events_identified'))) }}",
     ],
-    post_hook=["{{ release_loads() }}"],
+    post_hook=["{{ release_loads() }}", "{{ release_due() }}"],
 ) }}
 
 with touched_events as (

@@ -4,19 +4,23 @@
     unique_key=['event_id', 'market_id'],
     on_schema_change='append_new_columns',
     tags=['snapshot'],
+    meta={
+        'tells': {
+            'line_movements': 'changed.event_id',
+            'pick_clv': 'changed.event_id',
+        },
+    },
     pre_hook=[
         "{{ claim_loads(
-            ['staging_odds_api', 'staging_balldontlie'],
-            taken_in_by={
-                'staging_odds_api': ['markets', 'event_versions'],
-                'staging_balldontlie': ['game_versions'],
-            },
+            ['staging_odds_api'],
+            taken_in_by={'staging_odds_api': ['markets', 'event_versions']},
         ) }}",
+        "{{ claim_due(rows=starts_apart(ref('int_events_started'))) }}",
         "{{ forget_unstarted(
             ref('int_closes_touched'), ref('int_events_started')
         ) }}",
     ],
-    post_hook=["{{ release_loads() }}"],
+    post_hook=["{{ release_loads() }}", "{{ release_due() }}"],
     indexes=[{'columns': ['market_id']}],
 ) }}
 

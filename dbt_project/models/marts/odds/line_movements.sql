@@ -4,16 +4,17 @@
     unique_key=['event_id', 'market_id'],
     on_schema_change='append_new_columns',
     tags=['grading'],
+    meta={'tells': {'consensus_movements': 'changed.event_id'}},
     pre_hook=[
         "{{ claim_loads(
-            ['staging_odds_api', 'staging_balldontlie'],
+            ['staging_odds_api'],
             taken_in_by={
                 'staging_odds_api': ['odds_snapshots', 'closing_lines'],
-                'staging_balldontlie': ['closing_lines'],
             },
         ) }}",
+        "{{ claim_due(rows=events_due(ref('int_events_identified'))) }}",
     ],
-    post_hook=["{{ release_loads() }}"],
+    post_hook=["{{ release_loads() }}", "{{ release_due() }}"],
     indexes=[{'columns': ['market_id']}],
 ) }}
 

@@ -20,6 +20,12 @@
             'markets':
                 "case when changed.source = 'odds_api' "
                 "then changed.source_id end",
+            'closing_lines': {
+                'key':
+                    "case when changed.source = 'odds_api' "
+                    "then changed.source_id end",
+                'watched': ['game_id'],
+            },
         },
     },
     pre_hook=[

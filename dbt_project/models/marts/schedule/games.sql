@@ -29,6 +29,10 @@
             'game_result_versions': 'changed.game_id',
             'rejected_results': 'changed.game_id',
             'grades': 'changed.game_id',
+            'closing_lines': {
+                'key': 'changed.game_id',
+                'watched': ['schedule_source', 'commences_at'],
+            },
         },
     },
     pre_hook=[
@@ -45,6 +49,7 @@
         {'columns': ['league', 'commences_at']},
         {'columns': ['commences_at']},
         {'columns': ['balldontlie_game_id']},
+        {'columns': ['schedule_source_id']},
     ],
 ) }}
 
