@@ -111,6 +111,7 @@ books_of_events as (
         books.feed_id,
         books.market_key,
         books.bookmaker_key,
+        books.first_seen_at,
         bookmakers.region
     from started_events
     cross join
@@ -119,7 +120,8 @@ books_of_events as (
                 markets_of_event.sport_key,
                 markets_of_event.feed_id,
                 markets_of_event.market_key,
-                markets_of_event.bookmaker_key
+                markets_of_event.bookmaker_key,
+                min(markets_of_event.first_seen_at) as first_seen_at
             from markets as markets_of_event
             where markets_of_event.event_id = started_events.event_id
             group by
@@ -136,8 +138,8 @@ books_of_events as (
 
 -- The props of an event are asked for seconds after the board, other regions at
 -- other times: a market that the capture before the start did not ask for is to
--- be found in the last one that did. Materialized, or it would be looked up
--- once for each mention.
+-- be found in the last one that did, none from before its first sighting.
+-- Materialized, or it would be looked up once for each mention.
 books_looked_for as materialized (
 
     select
@@ -149,6 +151,7 @@ books_looked_for as materialized (
                 captures.sport_key = books_of_events.sport_key
                 and captures.feed_id = books_of_events.feed_id
                 and captures.captured_at < books_of_events.starts_at
+                and captures.captured_at >= books_of_events.first_seen_at
                 and {{ is_market_asked(
                     'captures.markets_asked', 'books_of_events.market_key'
                 ) }}
