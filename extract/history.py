@@ -27,6 +27,9 @@ overrule what is known since.
 A list without elements says nothing about what it lists. It counts as what was read
 before it from the same folder; if nothing was, it is refused.
 
+Odds must be American. A decimal feed would mostly be rejected quote by quote, which is
+a withdrawal of all that it shows, but its 101.0 would pass for +101: it is refused whole.
+
 Every file is an observation: the same content at two times lands twice. What was
 landed before, by hash and time, is left out.
 """
@@ -42,6 +45,7 @@ import zlib
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
+from itertools import islice
 from pathlib import Path
 from typing import IO, Any, cast
 from uuid import NAMESPACE_URL, uuid5
@@ -54,6 +58,8 @@ from extract.records import DeadLetter, ExtractError, Ledger, UnreadableFile
 FILES_PER_LOAD = 500
 _BYTES_PER_LOAD = 64 * 2**20
 _LARGEST_FILE = 256 * 2**20
+
+_PRICES_LOOKED_AT = 200
 
 _LIVE_LISTS = ("odds", "scores", "events", "sports")
 _HISTORICAL_LISTS = ("historical_odds", "historical_events")
@@ -167,6 +173,7 @@ def _chunks(
         try:
             body = _parsed(file)
             kind = _recognised(body, file, last_in_folder.get(file.folder))
+            _refuse_decimal_odds(kind, file)
         except UnreadableFile as failure:
             chunk.problems.failures.append(failure)
             ledger.dead_letter(_dead_file(file, failure, chunk.source))
@@ -346,6 +353,41 @@ def _snapshot(body: dict[str, Any], file: _File, before: _Kind | None) -> _Kind:
             "expected a historical response of The Odds API, as it came"
         )
     return _Kind("odds_api", endpoint, data, captured_at, times, sport_key)
+
+
+def _refuse_decimal_odds(kind: _Kind, file: _File) -> None:
+    """Most prices of a decimal feed are between 1 and 100, where no American price is.
+
+    Raises:
+        UnreadableFile: they are.
+    """
+    if "odds" not in kind.endpoint:
+        return
+    prices = list(islice(_prices(kind.elements), _PRICES_LOOKED_AT))
+    decimal = [price for price in prices if 1 < price < 100]
+    if 2 * len(decimal) > len(prices):
+        raise UnreadableFile(
+            f"{file.place} holds decimal odds ({decimal[0]}), from which American prices cannot be had exactly: "
+            "record it again with oddsFormat=american"
+        )
+
+
+def _prices(elements: list[Any]) -> Iterator[float]:
+    """The prices of events with bookmakers, in order; what has another shape is left out."""
+    for event in elements:
+        for bookmaker in _objects(event, "bookmakers"):
+            for market in _objects(bookmaker, "markets"):
+                for outcome in _objects(market, "outcomes"):
+                    price = outcome.get("price")
+                    if isinstance(price, int | float):
+                        yield price
+
+
+def _objects(parent: Any, key: str) -> Iterator[dict[str, Any]]:
+    children = parent.get(key) if isinstance(parent, dict) else None
+    for child in children if isinstance(children, list) else ():
+        if isinstance(child, dict):
+            yield child
 
 
 def _live_endpoint(elements: list[Any]) -> str | None:

@@ -1,5 +1,6 @@
 """The recorded WNBA polls: another sport key through the same code, in any slices and any order."""
 
+import json
 import os
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
@@ -153,6 +154,31 @@ def test_a_withdrawn_game_and_its_later_listing_are_two_ids_and_two_games(
 def test_a_close_is_the_last_price_quoted_before_the_start(archive: tuple[Warehouse, list[Poll]]) -> None:
     made, polls = archive
     assert_closes(made, polls, at_least=500)
+
+
+def test_props_that_are_asked_after_the_board_hide_no_close(
+    in_order: Warehouse, server: Connection, deployed: Connection, targets: Path, loads: list[Path], tmp_path: Path
+) -> None:
+    """As a cycle by the real clock asks: the board, and seconds later each event that starts within the hour."""
+    for folder in loads:
+        for poll in live_polls(folder):
+            at = poll.captured_at + timedelta(seconds=2)
+            for event in poll.events:
+                if timedelta(0) < instant(event["commence_time"]) - at < timedelta(hours=1):
+                    prop = {"name": "Over", "description": "Somebody", "point": 9.5, "price": -110}
+                    market = {"key": "player_points", "last_update": f"{at:%FT%TZ}", "outcomes": [prop]}
+                    body = event | {"bookmakers": [{"key": "fanduel", "title": "FanDuel", "markets": [market]}]}
+                    (tmp_path / f"{event['id']}_{at:%Y-%m-%dT%H%M%SZ}.json").write_text(json.dumps(body))
+    query = "select * from marts.closing_lines where market_key <> 'player_points' order by event_id, market_id"
+    with warehouse(server, targets, deployed) as made:
+        made.succeed("backfill", "--files", *map(str, loads), str(tmp_path))
+        props = (
+            "select close_status, price_american, count(*) from marts.closing_lines where market_key = 'player_points'"
+        )
+        [(status, price, count)] = made.rows(f"{props} group by 1, 2")
+        assert (status, price) == ("measured", -110)
+        assert count == in_order.value("select count(distinct event_id) from marts.closing_lines")
+        assert made.rows(query) == in_order.rows(query)
 
 
 def test_a_full_rebuild_equals_what_grew_load_by_load(in_order: Warehouse, loads: list[Path]) -> None:

@@ -178,6 +178,60 @@ def test_what_is_unknown_is_a_dead_letter_and_the_rest_lands(tmp_path: Path, bod
     assert book.letters[0].raw_body
 
 
+def test_decimal_odds_are_refused_whole_even_a_price_that_could_be_american(tmp_path: Path) -> None:
+    # 1.91 is no American price, but 101 is one: at decimal odds of 101 it would pay a hundredth of what it does.
+    decimal = offered()
+    for market in decimal["bookmakers"][0]["markets"]:
+        names = ["Denver Nuggets", "Los Angeles Lakers", "Draw"]
+        market["outcomes"] = [{"name": name, "price": price} for name, price in zip(names, [1.5, 2, 101], strict=True)]
+    book = Book()
+    write(tmp_path, "2026-07-14T160000Z.json", [decimal])
+    write(tmp_path, "2026-07-14T161500Z.json", decimal)
+    write(tmp_path, "snapshot.json", SNAPSHOT | {"data": [decimal]})
+    write(tmp_path, POLL, [offered()])
+
+    (extraction,) = read(tmp_path, book=book)
+
+    assert {row["captured_at"] for row in run_dry(extraction)} == {POLLED}
+    assert [letter.reason for letter in book.letters] == ["unreadable_file"] * 3
+    assert all("decimal odds (1.5)" in str(failure) for failure in extraction.problems.failures)
+
+
+def test_one_price_that_is_none_does_not_refuse_a_file(tmp_path: Path) -> None:
+    broken = offered(price=5)
+    broken["bookmakers"] *= 2
+
+    (extraction,) = read(write(tmp_path, POLL, [broken, offered()]))
+
+    assert len(landed_rows(run_dry(extraction))) == 2
+    assert extraction.problems.failures == []
+
+
+@pytest.mark.parametrize(
+    ("name", "is_decimal"),
+    [
+        ("odds_nba_2022-12-28_no_market_last_update.json", False),
+        ("odds_nba_2025-01-04_h2h_decimal.json", True),
+        ("odds_nhl.json", True),
+        ("event_odds_nhl.json", True),
+        ("event_odds_nba_player_points_bkn_tor.json", False),
+        ("historical_odds_nfl.json", False),
+        ("historical_event_odds_nfl.json", True),
+        ("historical_event_odds_wnba_player_props.json", False),
+    ],
+)
+def test_recorded_samples_are_told_apart_by_their_prices(
+    tmp_path: Path, recordings: Path, name: str, is_decimal: bool
+) -> None:
+    sample = recordings / "odds_api" / "samples" / name
+    copy = write(tmp_path, f"{name.removesuffix('.json')}_{POLL}", sample.read_bytes())
+
+    (extraction,) = read(copy)
+
+    assert [("decimal odds" in str(failure)) for failure in extraction.problems.failures] == [True] * is_decimal
+    assert (landed_rows(run_dry(extraction)) == []) == is_decimal
+
+
 def test_an_empty_list_counts_as_what_came_before_it(tmp_path: Path) -> None:
     # "We looked, and nothing was on offer" is what tells a market as withdrawn.
     write(tmp_path, "2026-07-14T160000Z.json", [offered()])

@@ -1,6 +1,8 @@
 """How tasks are run: in order, recorded, and not stopped by what they do not need."""
 
 import dataclasses
+import threading
+import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -409,11 +411,30 @@ def test_a_column_is_filled_by_the_next_build_where_this_one_fails(pipeline: Pip
 def test_a_table_in_use_gets_its_columns_when_it_is_free_and_keeps_nobody_waiting(
     pipeline: Pipeline, changed: Builder, warehouse: Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """Others wait behind the change for as long as it waits for the lock: 0.1 s at a time, and not the 3 s it tries."""
     monkeypatch.setattr("ops.changes.LOCK_MILLISECONDS", 100)
-    monkeypatch.setattr("ops.changes.LOCK_SECONDS", 0.3)
+    monkeypatch.setattr("ops.changes.LOCK_SECONDS", 3)
     user = warehouse.connect(autocommit=False)
     user.cursor().execute("select * from marts.got_a_column")
-    with pytest.raises(TransformError, match="got_a_column cannot change its columns: somebody has kept it in use"):
-        deploy(pipeline)
-    user.close()
+    waits: list[float] = []
+    has_ended = threading.Event()
+
+    def read() -> None:
+        with warehouse.session() as session, session.cursor() as cursor:
+            while not has_ended.is_set():
+                began = time.monotonic()
+                cursor.execute("select * from marts.got_a_column")
+                waits.append(time.monotonic() - began)
+                time.sleep(0.01)
+
+    reader = threading.Thread(target=read)
+    reader.start()
+    try:
+        with pytest.raises(TransformError, match="got_a_column cannot change its columns: somebody has kept it in use"):
+            deploy(pipeline)
+    finally:
+        has_ended.set()
+        reader.join()
+        user.close()
+    assert 0.05 < max(waits) < 1.5
     assert deploy(pipeline)

@@ -16,6 +16,12 @@ games as (
 
 ),
 
+leagues as (
+
+    select * from {{ ref('leagues') }}
+
+),
+
 captures as not materialized (
 
     select * from {{ ref('int_captures_listed') }}
@@ -41,6 +47,8 @@ events_with_sightings as (
         events.sport_key,
         events.commences_at,
         games.commences_at as scheduled_at,
+        games.status in ('postponed', 'cancelled') as is_called_off,
+        leagues.match_tolerance_minutes,
         (
             select odds.captured_at
             from odds
@@ -66,19 +74,27 @@ events_with_sightings as (
         on
             game_id_map.game_id = games.game_id
             and games.schedule_source <> 'odds_api'
+    left join leagues on games.league = leagues.league
 
 ),
 
 -- The feed rewrites the start to the real tip-off, while it lists the event.
 -- What left it before the start has only a plan, and where the schedule says
--- another time, by more than a listed start moves at the tip, that stands.
--- Whatever either says: with a score, the game was on.
+-- another time, by more than a listed start moves at the tip, that stands. So
+-- it does where the feed listed a game for a while that was called off, or is
+-- played farther from then than two starts of one game are apart. Whatever
+-- either says: with a score, the game was on.
 events_with_start as (
 
     select
         *,
         least(
             case
+                when is_called_off then null
+                when
+                    scheduled_at > last_listed_at
+                    + match_tolerance_minutes * interval '1 minute'
+                    then scheduled_at
                 when
                     last_listed_at < commences_at
                     and abs(extract(epoch from scheduled_at - commences_at))

@@ -54,8 +54,7 @@ select
             and market_family in ('spreads', 'totals', 'team_totals')
             then 'line_missing'
         when
-            twin_count > 1
-            or (is_featured and opposite_name = outcome_name)
+            twin_count > 1 or (not is_ladder and side_count > 1)
             then 'quoted_twice'
         when
             is_featured and is_two_way and outcome_count <> 2

@@ -38,15 +38,28 @@ events_started as (
 
 ),
 
-markets as (
+-- Not materialized, here and below: what is read twice would be read whole.
+markets as not materialized (
 
     select * from {{ ref('markets') }}
 
 ),
 
-quotes as (
+quotes as not materialized (
 
     select * from {{ ref('int_quotes_landed') }}
+
+),
+
+captures as not materialized (
+
+    select * from {{ ref('int_captures_listed') }}
+
+),
+
+bookmakers as (
+
+    select * from {{ ref('bookmakers') }}
 
 ),
 
@@ -66,21 +79,13 @@ started_events as (
 ),
 
 -- The capture just before the start, and the few after it that still show what
--- was quoted before it. The bookmaker's own clock decides, not ours.
-quotes_before_start as (
+-- was quoted before it. The bookmaker's own clock decides, not ours, but what
+-- was captured before the start was quoted before it, whatever that clock says.
+quotes_since_last_listing as (
 
     select
-        quotes.market_id,
-        quotes.event_id,
-        quotes.bookmaker_key,
-        quotes.market_key,
-        quotes.outcome_side,
-        quotes.description,
-        quotes.is_two_way,
-        quotes.price_american,
-        quotes.line_points::numeric(8, 2) as line_points,
-        quotes.quoted_at,
-        quotes.captured_at
+        quotes.*,
+        started_events.starts_at
     from started_events
     cross join
         lateral (
@@ -97,10 +102,147 @@ quotes_before_start as (
             order by quotes_of_event.captured_at
             offset 0
         ) as quotes
+
+),
+
+books_of_events as (
+
+    select
+        started_events.event_id,
+        started_events.starts_at,
+        started_events.last_listed_before_start_at,
+        books.sport_key,
+        books.feed_id,
+        books.market_key,
+        books.bookmaker_key,
+        books.first_seen_at,
+        bookmakers.region
+    from started_events
+    cross join
+        lateral (
+            select
+                markets_of_event.sport_key,
+                markets_of_event.feed_id,
+                markets_of_event.market_key,
+                markets_of_event.bookmaker_key,
+                min(markets_of_event.first_seen_at) as first_seen_at
+            from markets as markets_of_event
+            where markets_of_event.event_id = started_events.event_id
+            group by
+                markets_of_event.sport_key,
+                markets_of_event.feed_id,
+                markets_of_event.market_key,
+                markets_of_event.bookmaker_key
+            order by markets_of_event.bookmaker_key
+            offset 0
+        ) as books
+    left join bookmakers on books.bookmaker_key = bookmakers.bookmaker_key
+
+),
+
+-- The props of an event are asked for seconds after the board, other regions at
+-- other times: a market that the capture before the start did not ask for is to
+-- be found in the last one that did, none from before its first sighting.
+-- Materialized, or it would be looked up once for each mention.
+books_looked_for as materialized (
+
+    select
+        books_of_events.*,
+        (
+            select captures.captured_at
+            from captures
+            where
+                captures.sport_key = books_of_events.sport_key
+                and captures.feed_id = books_of_events.feed_id
+                and captures.captured_at < books_of_events.starts_at
+                and captures.captured_at >= books_of_events.first_seen_at
+                and {{ is_market_asked(
+                    'captures.markets_asked', 'books_of_events.market_key'
+                ) }}
+                and {{ is_bookmaker_asked(
+                    'captures.regions_asked',
+                    'captures.bookmakers_asked',
+                    'books_of_events.bookmaker_key',
+                    'books_of_events.region'
+                ) }}
+            order by captures.captured_at desc
+            limit 1
+        ) as looked_at
+    from books_of_events
+
+),
+
+books_looked_for_earlier as (
+
+    select * from books_looked_for
+    where looked_at < last_listed_before_start_at
+
+),
+
+earlier_looks as (
+
+    select
+        event_id,
+        starts_at,
+        looked_at
+    from books_looked_for_earlier
+    group by
+        event_id,
+        starts_at,
+        looked_at
+
+),
+
+quotes_from_earlier_looks as (
+
+    select
+        quotes.*,
+        earlier_looks.starts_at
+    from earlier_looks
+    cross join
+        lateral (
+            select quotes_of_capture.*
+            from quotes as quotes_of_capture
+            where
+                quotes_of_capture.event_id = earlier_looks.event_id
+                and quotes_of_capture.captured_at = earlier_looks.looked_at
+            order by quotes_of_capture.captured_at
+            offset 0
+        ) as quotes
+    inner join books_looked_for_earlier as books
+        on
+            quotes.event_id = books.event_id
+            and quotes.captured_at = books.looked_at
+            and quotes.market_key = books.market_key
+            and quotes.bookmaker_key = books.bookmaker_key
+
+),
+
+quotes_about_start as (
+
+    select * from quotes_since_last_listing
+
+    union all
+
+    select * from quotes_from_earlier_looks
+
+),
+
+quotes_before_start as (
+
+    select
+        market_id,
+        event_id,
+        bookmaker_key,
+        is_two_way,
+        price_american,
+        line_points::numeric(8, 2) as line_points,
+        quoted_at,
+        captured_at
+    from quotes_about_start
     where
-        quotes.rejection_reason is null
-        and coalesce(quotes.quoted_at, quotes.captured_at)
-        < started_events.starts_at
+        rejection_reason is null
+        and least(quoted_at, captured_at) < starts_at
 
 ),
 
@@ -152,9 +294,7 @@ closes as (
         round(
             extract(
                 epoch from started_events.starts_at
-                - coalesce(
-                    closing_quotes.quoted_at, closing_quotes.captured_at
-                )
+                - least(closing_quotes.quoted_at, closing_quotes.captured_at)
             )
         )::bigint as close_age_seconds,
         books_at_close.bookmaker_key is not null as is_book_at_close,

@@ -118,7 +118,7 @@ panel_markets_with_fair_price as (
 ),
 
 -- One vote per owner, of its first brand by name.
-panel_votes as (
+panel_with_votes as (
 
     select
         *,
@@ -136,30 +136,110 @@ panel_votes as (
 
 ),
 
+-- The lines that are voted for, as the home side or the over sees them: the
+-- lower of two in the middle of each side by itself would be no market.
+panel_votes as (
+
+    select
+        *,
+        case
+            when is_vote
+                then
+                    case outcome_side when 'away' then -1 else 1 end
+                    * open_line_points
+        end as open_vote,
+        case
+            when is_vote and measured_probability is not null
+                then
+                    case outcome_side when 'away' then -1 else 1 end
+                    * close_line_points
+        end as close_vote
+    from panel_with_votes
+
+),
+
+consensus_lines as (
+
+    select
+        event_id,
+        market_key,
+        outcome_side,
+        percentile_disc(0.5) within group (order by open_vote) as open_line,
+        percentile_disc(0.5) within group (order by close_vote) as close_line
+    from panel_votes
+    group by
+        event_id,
+        market_key,
+        outcome_side
+
+),
+
+-- A fair probability is one at a line: only those at the consensus line tell.
+panel_at_consensus_lines as (
+
+    select
+        panel_votes.*,
+        case
+            when
+                panel_votes.is_vote
+                and (
+                    panel_votes.open_vote
+                    is not distinct from consensus_lines.open_line
+                )
+                then panel_votes.open_fair_probability
+        end as open_fair_vote,
+        case
+            when
+                panel_votes.is_vote
+                and (
+                    panel_votes.close_vote
+                    is not distinct from consensus_lines.close_line
+                )
+                then panel_votes.measured_probability
+        end as close_fair_vote,
+        case panel_votes.outcome_side when 'away' then -1 else 1 end
+        * consensus_lines.open_line as consensus_open_line,
+        case panel_votes.outcome_side when 'away' then -1 else 1 end
+        * consensus_lines.close_line as consensus_close_line
+    from panel_votes
+    inner join consensus_lines
+        on
+            panel_votes.event_id = consensus_lines.event_id
+            and panel_votes.market_key = consensus_lines.market_key
+            and panel_votes.outcome_side = consensus_lines.outcome_side
+
+),
+
+-- The mean of the two in the middle, which are one where the number is odd: so
+-- the two sides of a market sum to 1.
 consensus as (
 
     select
         event_id,
         market_key,
         outcome_side,
+        consensus_open_line as open_line_points,
+        consensus_close_line as close_line_points,
         min(outcome_name) as outcome_name,
         count(opened_at) filter (where is_vote) as family_count,
         min(opened_at) filter (where is_vote) as opened_at,
-        percentile_disc(0.5) within group (
-            order by case when is_vote then open_line_points end
-        ) as open_line_points,
-        percentile_disc(0.5) within group (
-            order by case when is_vote then open_fair_probability end
+        round(
+            (
+                percentile_disc(0.5) within group (order by open_fair_vote)
+                + percentile_disc(0.5) within group (
+                    order by open_fair_vote desc
+                )
+            ) / 2,
+            10
         ) as open_fair_probability,
-        percentile_disc(0.5) within group (
-            order by
-                case
-                    when is_vote and measured_probability is not null
-                        then close_line_points
-                end
-        ) as close_line_points,
-        percentile_disc(0.5) within group (
-            order by case when is_vote then measured_probability end
+        round(
+            (
+                percentile_disc(0.5) within group (order by close_fair_vote)
+                + percentile_disc(0.5) within group (
+                    order by close_fair_vote desc
+                )
+            ) / 2,
+            10
         ) as close_fair_probability,
         count(case when is_vote then measured_probability end)
             as close_family_count,
@@ -168,11 +248,13 @@ consensus as (
         max(high_price_american) as high_price_american,
         min(low_price_american) as low_price_american,
         sum(move_count)::bigint as move_count
-    from panel_votes
+    from panel_at_consensus_lines
     group by
         event_id,
         market_key,
-        outcome_side
+        outcome_side,
+        consensus_open_line,
+        consensus_close_line
 
 ),
 

@@ -83,7 +83,8 @@ events_with_start as (
 ),
 
 -- What was captured just after the start counts if it was quoted before it, as
--- for the close; nothing else of a running game does.
+-- for the close; nothing else of a running game does. What was captured before
+-- it was quoted before it, however far ahead the bookmaker's clock stands.
 changes_before_start as (
 
     select
@@ -101,7 +102,7 @@ changes_before_start as (
     where
         odds_snapshots.captured_at < events_with_start.starts_at
         + interval '{{ var("close_grace_seconds") }} seconds'
-        and coalesce(odds_snapshots.quoted_at, odds_snapshots.captured_at)
+        and least(odds_snapshots.quoted_at, odds_snapshots.captured_at)
         < events_with_start.starts_at
 
 ),

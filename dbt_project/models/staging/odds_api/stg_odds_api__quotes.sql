@@ -45,6 +45,23 @@ select
                 )
         )
     end as twin_count,
+    case
+        when market.outcome_count = 1 then 1
+        when
+            market.outcome_count = 2
+            and market.first_name <> market.second_name
+            then 1
+        else (
+            select count(*)
+            from jsonb_array_elements(market.outcomes) as twin (payload)
+            where
+                twin.payload ->> 'name' = quote.outcome_name
+                and (
+                    twin.payload ->> 'description'
+                    is not distinct from quote.description
+                )
+        )
+    end as side_count,
     market.line_sum,
     opposite.outcome_name as opposite_name,
     opposite.price_quoted as opposite_price_quoted,
