@@ -88,6 +88,21 @@ def test_closes_follow_a_game_whose_start_the_schedule_corrects(harness: Harness
     _assert_as_built_at_once(harness)
 
 
+def test_closes_go_where_the_game_was_called_off_and_come_back_with_it(harness: Harness) -> None:
+    before = content_of(harness.connection)
+    [row] = [row.build() for row in LEAGUE.games(int(LISTED[0].timestamp())) if row.game_id == GAME]
+    rows = [{**row, "datetime": f"{PLAYED:%Y-%m-%dT%H:%M:%S.000Z}", "status": "Postponed", "postponed": True}]
+    harness.arrive([balldontlie_answer("games", AFTER, rows)])
+    harness.build(TAGS, END)
+    assert _starts(harness) == set()
+    harness.arrive([_schedule(AFTER + timedelta(minutes=1), PLAYED)])
+    harness.build(TAGS, END)
+    assert _starts(harness) == {(PLAYED, "stale")}
+    after = content_of(harness.connection)
+    assert not [line for line in differences(after, before) if "closing_lines" in line]
+    _assert_as_built_at_once(harness)
+
+
 def test_a_model_that_was_not_told_finds_it_when_everything_is_due(harness: Harness) -> None:
     """As in the first build after an upgrade, from a project in which nobody told the closes."""
     _decide(harness, None)

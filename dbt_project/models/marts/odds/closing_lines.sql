@@ -15,7 +15,10 @@
             ['staging_odds_api'],
             taken_in_by={'staging_odds_api': ['markets', 'event_versions']},
         ) }}",
-        "{{ claim_due(rows=starts_apart(ref('int_events_started'))) }}",
+        "{{ claim_due(
+            seeds=[ref('leagues')],
+            rows=starts_apart(ref('int_events_started')),
+        ) }}",
         "{{ forget_unstarted(
             ref('int_closes_touched'), ref('int_events_started')
         ) }}",

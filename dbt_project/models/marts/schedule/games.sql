@@ -31,7 +31,7 @@
             'grades': 'changed.game_id',
             'closing_lines': {
                 'key': 'changed.game_id',
-                'watched': ['schedule_source', 'commences_at'],
+                'watched': ['schedule_source', 'commences_at', 'status'],
             },
         },
     },
