@@ -43,15 +43,16 @@ class Builder(Project):
     built: list[str] = field(default_factory=list)
     variables: Mapping[str, object] = field(default_factory=dict)
 
-    def build(self, tag: str, as_of: datetime, **options: Any) -> BuildResult:
-        if tag in self.failing:
-            raise TransformError(f"model of {tag} is broken")
-        self.built.append(tag)
+    def build(self, *tags: str, as_of: datetime, **options: Any) -> BuildResult:
+        for tag in tags:
+            if tag in self.failing:
+                raise TransformError(f"model of {tag} is broken")
+        self.built += tags
         return BuildResult((), 0.0)
 
     def build_all(self, as_of: datetime, **options: Any) -> BuildResult:
         self.variables = options["variables"]
-        return self.build("everything", as_of)
+        return self.build("everything", as_of=as_of)
 
     def contracts(self) -> list[TableContract]:
         columns = {"game_id": "uuid", "margin": "numeric(10, 1)", "changed_at": "timestamptz"}
@@ -89,11 +90,11 @@ def _extracting(*failures: Exception, rows: int = 0) -> Any:
 def _tasks(ingest: Any = None, results: Any = None) -> list[Task]:
     every = timedelta(minutes=15)
     return [
-        Task("ingest", "", ingest, "ingest", every),
-        Task("snapshot", "", None, "snapshot", every, needs=("ingest",)),
-        Task("scoring", "", None, "scoring", every, needs=("snapshot",)),
-        Task("results", "", results, "results", every),
-        Task("grading", "", None, "grading", every, needs=("results",)),
+        Task("ingest", "", ingest, ("ingest",), every),
+        Task("snapshot", "", None, ("snapshot",), every, needs=("ingest",)),
+        Task("scoring", "", None, ("scoring",), every, needs=("snapshot",)),
+        Task("results", "", results, ("results",), every),
+        Task("grading", "", None, ("grading",), every, needs=("results",)),
     ]
 
 
