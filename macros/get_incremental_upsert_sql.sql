@@ -20,6 +20,15 @@
         | map(attribute="name") | list -%}
     {%- set others = columns | reject("in", key) | list -%}
 
+    {#- What is empty has no row that another could meet, and needs no look. -#}
+    {%- set has_rows = true -%}
+    {%- if execute and is_streamed() -%}
+        {%- set found = run_query(
+            "select exists (select from " ~ target ~ ") as has_rows"
+        ) -%}
+        {%- set has_rows = found.columns[0].values()[0] -%}
+    {%- endif %}
+
     {%- if model.name in var("refilled", []) %}
     {{ forget_missing(target, derived, key) }};
     {%- endif %}
@@ -33,6 +42,7 @@
     insert into {{ target }} as kept ({{ columns | join(", ") }})
     select {{ columns | join(", ") }}
     from {{ derived_rows(arg_dict) }}
+    {%- if has_rows %}
     on conflict ({{ key | join(", ") }})
     {%- if others %}
     do update set
@@ -47,5 +57,6 @@
         {%- endfor %}
     {%- else %}
     do nothing
+    {%- endif %}
     {%- endif %}
 {% endmacro %}
