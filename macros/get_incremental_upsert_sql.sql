@@ -20,13 +20,14 @@
         | map(attribute="name") | list -%}
     {%- set others = columns | reject("in", key) | list -%}
 
-    {#- What is empty has no row that another could meet, and needs no look. -#}
-    {%- set has_rows = true -%}
+    {#- A table without a page has no row that another could meet. -#}
+    {%- set is_blank = false -%}
     {%- if execute and is_streamed() -%}
         {%- set found = run_query(
-            "select exists (select from " ~ target ~ ") as has_rows"
+            "select pg_relation_size('"
+            ~ target.include(database=false) ~ "') = 0 as is_blank"
         ) -%}
-        {%- set has_rows = found.columns[0].values()[0] -%}
+        {%- set is_blank = found.columns[0].values()[0] -%}
     {%- endif %}
 
     {%- if model.name in var("refilled", []) %}
@@ -42,7 +43,7 @@
     insert into {{ target }} as kept ({{ columns | join(", ") }})
     select {{ columns | join(", ") }}
     from {{ derived_rows(arg_dict) }}
-    {%- if has_rows %}
+    {%- if not is_blank %}
     on conflict ({{ key | join(", ") }})
     {%- if others %}
     do update set

@@ -39,7 +39,7 @@ KILLED = {
     "before a chunk is built": ("ops.transform.Project.build", 1),
     "in the middle of a step, when some of its models are built": ("dbt.task.build.BuildTask._handle_result", 12),
     "between two steps": ("ops.transform.Project.build", 2),
-    "when the last step has built its models": ("ops.dead_letters.collect", 3),
+    "when the last step has built its models": ("ops.dead_letters.collect", 2),
 }
 """Where a backfill is killed: on which call of which function."""
 
