@@ -5,7 +5,7 @@
     python orchestrate.py schedule                   keeps doing so
 
 What the tasks do stands in ops/tasks.py, what they ask in extract/, what they build
-in dbt_project/ under the tag of the third column.
+in dbt_project/ under the tags of the third column.
 """
 
 import contextlib
@@ -32,31 +32,31 @@ from ops.tasks import Outcome, Task
 DAILY, QUARTER_HOUR, HALF_HOUR = timedelta(days=1), timedelta(minutes=15), timedelta(minutes=30)
 BOTH, SCHEDULE = ("odds_api", "balldontlie"), ("balldontlie",)
 
-# name, what it does, what it asks, the dbt tag it builds, cadence, keys, what must have been built before
+# name, what it does, what it asks, the dbt tags it builds, cadence, keys, what must have been built before
 TASKS = (
     Task(
         "run_team_stats", "Teams, the schedule ahead, box scores; team ratings.",
-        work.extract_team_stats, "team_stats", DAILY, SCHEDULE,
+        work.extract_team_stats, ("team_stats",), DAILY, SCHEDULE,
     ),
     Task(
         "run_ingest", "Events, odds and the games around today; games, matches, markets.",
-        work.extract_ingest, "ingest", QUARTER_HOUR, BOTH,
+        work.extract_ingest, ("ingest",), QUARTER_HOUR, BOTH,
     ),
     Task(
         "run_snapshot", "Every change of a market, and closing lines.",
-        None, "snapshot", QUARTER_HOUR, (), ("run_ingest",),
+        None, ("snapshot",), QUARTER_HOUR, (), ("run_ingest",),
     ),
     Task(
         "run_scoring", "Fair probabilities, edges and picks.",
-        None, "scoring", QUARTER_HOUR, (), ("run_snapshot",),
+        None, ("scoring",), QUARTER_HOUR, (), ("run_snapshot",),
     ),
     Task(
         "run_results_sync", "Games that should have ended; results.",
-        work.extract_results, "results", HALF_HOUR, BOTH,
+        work.extract_results, ("results",), HALF_HOUR, BOTH,
     ),
     Task(
         "run_grading", "Grades of picks, closing line value, track record.",
-        None, "grading", HALF_HOUR, (), ("run_scoring", "run_results_sync"),
+        None, ("grading",), HALF_HOUR, (), ("run_scoring", "run_results_sync"),
     ),
 )  # fmt: skip
 PAST = (*TASKS[1:], TASKS[0])  # of the past, ratings come after the results they are made of
@@ -194,7 +194,7 @@ def backfill(
         if not dry_run:
             held.enter_context(opened.ledger.lock("backfill", wait_seconds=wait))
         if files:
-            fetched = past.fetch_files(opened, paths or [])
+            fetched = past.fetch_files(opened, paths or [], build=lambda: past.build(opened, PRICES))
         else:
             until = parse_instant(end) if end else opened.clock.now()
             plan = past.plan(opened, sports, parse_instant(str(begin)), until, past.parse_step(step))
@@ -203,7 +203,7 @@ def backfill(
                 return
             _confirm(plan.credits, yes)
             fetched = past.fetch(opened, plan, build=lambda: past.build(opened, PRICES), tell=out.print)
-        outcomes = [fetched, *(past.build(opened, PAST) if fetched.is_built else [])]
+        outcomes = [fetched, *([past.build(opened, PAST)] if fetched.is_built else [])]
         report.show_counts(out, opened.ledger)
         _report(outcomes)
 

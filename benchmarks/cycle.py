@@ -122,7 +122,7 @@ def main() -> None:
                 raise_failures(run_tasks(past, [TASKS[0]]))
                 if days:
                     plan = backfill.plan(past, [SPORT], now - timedelta(days=days), now, timedelta(hours=1))
-                    raise_failures([backfill.fetch(past, plan), *backfill.build(past, PAST)])
+                    raise_failures([backfill.fetch(past, plan), backfill.build(past, PAST)])
                 filled = time.perf_counter() - began
                 rows[f"{days} days"] = _seconds_by_task(pipeline, simulator, now + CADENCE)
                 kept = {name: _count(ledger, statement) for name, statement in KEPT.items()}

@@ -107,7 +107,7 @@ def fill(pipeline: Pipeline, feed: Feed, begin: datetime, boards: int) -> dateti
             for table in tables:
                 cursor.execute(_LOAD_OF_ITS_RESPONSE.format(schema=f"staging_{source}", table=table))
     pipeline.ledger.analyze()
-    raise_failures(backfill.build(replace(pipeline, clock=Clock(end)), PAST))
+    raise_failures([backfill.build(replace(pipeline, clock=Clock(end)), PAST)])
     pipeline.ledger.analyze()
     return end
 

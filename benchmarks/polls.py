@@ -2,16 +2,12 @@
 
     python -m benchmarks.polls                 all 1,852 polls
     python -m benchmarks.polls --polls 400     the first of them
-    python -m benchmarks.polls --at-once       all tasks built in one dbt run
 
 The recorded WNBA polls, one file each, are landed and built by one backfill into an empty warehouse: raw payloads,
 games, matches, markets, every change, closes, scores, picks and grades. The floor, in the same run and on the same
 server: read and parse the same files, COPY their quotes into a plain table, and find the changes with one window
 query. It is measured before the backfill and after it, on a machine that may be doing other things, and the mean taken;
 Python's garbage collector is left out of it, as it is of landing.
-
-`backfill` builds task by task, so that a live cycle can come between; what one dbt run of all tasks takes, in which two
-models are built at a time, `--at-once` shows.
 
 The start of the process, and building the empty models of a new warehouse, are shown apart: both happen once.
 """
@@ -30,10 +26,10 @@ import typer
 
 from benchmarks.bench import MEGABYTE, Memory, Timings, bytes_of, machine, quiet_settings, recording, value, warehouse
 from extract.payloads import garbage_kept
-from ops import backfill, dead_letters
+from ops import backfill
 from ops.paths import ROOT
 from ops.tasks import Pipeline, deploy, raise_failures
-from orchestrate import PAST
+from orchestrate import PAST, PRICES
 from tests.end_to_end.recordings import POLLS, extract, names_of
 
 FLOOR_TABLE = """
@@ -62,30 +58,15 @@ where number = 1 or price <> previous_price or point is distinct from previous_p
 """
 
 
-def _backfill(pipeline: Pipeline, folder: Path, *, at_once: bool) -> tuple[Timings, dict[str, int]]:
+def _backfill(pipeline: Pipeline, folder: Path) -> tuple[Timings, dict[str, int]]:
     """Seconds by step, and the peak of this process's memory by step, in bytes."""
     timings, peaks = Timings(), dict[str, int]()
     with Memory() as memory, timings.measure("landing"):
-        raise_failures([backfill.fetch_files(pipeline, [folder])])
+        raise_failures([backfill.fetch_files(pipeline, [folder], build=lambda: backfill.build(pipeline, PRICES))])
     peaks["landing"] = memory.peak_bytes
-    if at_once:
-        with Memory() as memory, timings.measure("all tasks"):
-            _build_at_once(pipeline)
-        return timings, peaks | {"all tasks": memory.peak_bytes}
-    for task in PAST:
-        with Memory() as memory, timings.measure(task.name):
-            raise_failures(backfill.build(pipeline, [task]))
-        peaks[task.name] = memory.peak_bytes
-    return timings, peaks
-
-
-def _build_at_once(pipeline: Pipeline) -> None:
-    tags = [f"tag:{task.builds}" for task in PAST]
-    left_out = ["--exclude", "tag:nightly", "--exclude-resource-type", "unit_test"]
-    pipeline.ledger.analyze()
-    pipeline.project.invoke("build", ["--select", *tags, *left_out], as_of=pipeline.clock.now())
-    pipeline.ledger.analyze()
-    dead_letters.collect(pipeline.ledger)
+    with Memory() as memory, timings.measure("building"):
+        raise_failures([backfill.build(pipeline, PAST)])
+    return timings, peaks | {"building": memory.peak_bytes}
 
 
 def _floor(pipeline: Pipeline, folder: Path, timings: Timings) -> None:
@@ -126,7 +107,6 @@ def main() -> None:
     """Run the benchmark and print its tables."""
     options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     options.add_argument("--polls", type=int, default=1852, help="how many, from the first")
-    options.add_argument("--at-once", action="store_true", help="build all tasks in one dbt run")
     chosen = options.parse_args()
     archive = recording(POLLS)
     settings = quiet_settings()
@@ -139,7 +119,7 @@ def main() -> None:
         deployed = time.perf_counter() - began
         floor = Timings()
         _floor(pipeline, folder, floor)
-        timings, peaks = _backfill(pipeline, folder, at_once=chosen.at_once)
+        timings, peaks = _backfill(pipeline, folder)
         _floor(pipeline, folder, floor)
         quotes = value(pipeline, "select count(*) from public.quotes")
         changes = value(pipeline, "select count(*) from marts.odds_snapshots")

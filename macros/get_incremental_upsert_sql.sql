@@ -20,6 +20,16 @@
         | map(attribute="name") | list -%}
     {%- set others = columns | reject("in", key) | list -%}
 
+    {#- A table without a page has no row that another could meet. -#}
+    {%- set is_blank = false -%}
+    {%- if execute and is_streamed() -%}
+        {%- set found = run_query(
+            "select pg_relation_size('"
+            ~ target.include(database=false) ~ "') = 0 as is_blank"
+        ) -%}
+        {%- set is_blank = found.columns[0].values()[0] -%}
+    {%- endif %}
+
     {%- if model.name in var("refilled", []) %}
     {{ forget_missing(target, derived, key) }};
     {%- endif %}
@@ -33,6 +43,7 @@
     insert into {{ target }} as kept ({{ columns | join(", ") }})
     select {{ columns | join(", ") }}
     from {{ derived_rows(arg_dict) }}
+    {%- if not is_blank %}
     on conflict ({{ key | join(", ") }})
     {%- if others %}
     do update set
@@ -47,5 +58,6 @@
         {%- endfor %}
     {%- else %}
     do nothing
+    {%- endif %}
     {%- endif %}
 {% endmacro %}

@@ -1,8 +1,8 @@
 """The past: historical odds, games and box scores of a range, or recorded files, and the models of both.
 
-What is long is cut into chunks. Each is asked, landed and built before the next; between two of them, and between two
-tasks of a build, whoever waits goes first. So a backfill may be ended at any moment and begun again by the same
-command, and a cycle beside it waits for one step at most.
+What is long is cut into chunks. Each is asked, landed and built before the next. A build is one step, one dbt run;
+before each whoever waits goes first. So a backfill may be ended at any moment and begun again by the same command, and
+a cycle beside it waits for one step at most.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -19,10 +19,23 @@ from ops.asked import has_all_pages, past_of, settle_letters
 from ops.errors import BudgetError, LinekeeperError, SettingsError
 from ops.ledger import describe
 from ops.progress import bar
-from ops.tasks import EASTERN, PLAYERS_MIN_RATE, Extracted, Outcome, Pipeline, Task, run_tasks, sports_from
+from ops.tasks import (
+    EASTERN,
+    PLAYERS_MIN_RATE,
+    Extracted,
+    Outcome,
+    Pipeline,
+    Task,
+    run_tasks,
+    sports_from,
+    together,
+)
 
 CHUNK_ROWS = 1_000
-"""Rows of odds after which the prices are built: 90 boards of a full evening, 60,000 quotes, 3 to 5 s a task."""
+"""Rows of odds after which the prices are built: 90 boards of a full evening, 60,000 quotes."""
+
+FILES_CHUNK_ROWS = 15_000
+"""The same for files, which are read faster than answers come: 1,852 polls, 582,292 quotes, are one chunk."""
 
 STATS_WINDOW = timedelta(days=7)
 """Box scores landed at once: a week is about 1,900 rows, 20 pages."""
@@ -147,10 +160,16 @@ def fetch(
     outcomes = [_recorded(pipeline, _games(pipeline, wanted, tell))] if wanted.games else []
     for sport, missing in wanted.snapshots.items():
         if missing:
-            outcomes += _in_chunks(pipeline, _odds(pipeline, wanted, sport, tell), build)
+            outcomes += _in_chunks(pipeline, _odds(pipeline, wanted, sport, tell), CHUNK_ROWS, build)
     if wanted.stats:
         outcomes.append(_recorded(pipeline, _stats(pipeline, wanted, tell)))
     settle_letters(pipeline.ledger)
+    return _together(outcomes)
+
+
+def _together(outcomes: Iterable[Outcome]) -> Outcome:
+    """One outcome for all of some."""
+    outcomes = list(outcomes)
     failed = [outcome.message for outcome in outcomes if outcome.state == "failed"]
     return Outcome(
         "backfill",
@@ -160,8 +179,12 @@ def fetch(
     )
 
 
-def fetch_files(pipeline: Pipeline, paths: Sequence[Path]) -> Outcome:
-    """Land recorded responses from files, folders and archives; what is here already is left out."""
+def fetch_files(pipeline: Pipeline, paths: Sequence[Path], *, build: Callable[[], object] = lambda: None) -> Outcome:
+    """Land recorded responses from files, folders and archives; what is here already is left out.
+
+    Args:
+        build: called after each chunk but the last.
+    """
 
     def extract() -> Iterator[Extracted]:
         chunks = history.recorded(
@@ -172,7 +195,7 @@ def fetch_files(pipeline: Pipeline, paths: Sequence[Path]) -> Outcome:
         )
         yield from _land_each(pipeline, chunks, "recorded files")
 
-    return _recorded(pipeline, extract())
+    return _together(_in_chunks(pipeline, extract(), FILES_CHUNK_ROWS, build))
 
 
 def _recorded(pipeline: Pipeline, extracting: Iterator[Extracted]) -> Outcome:
@@ -193,22 +216,24 @@ def _recorded(pipeline: Pipeline, extracting: Iterator[Extracted]) -> Outcome:
     return Outcome("backfill", "succeeded", True)
 
 
-def _in_chunks(pipeline: Pipeline, extracting: Iterator[Extracted], build: Callable[[], object]) -> Iterator[Outcome]:
-    """Run an extraction in chunks, each a run of its own, and build between them."""
-    rows = CHUNK_ROWS
+def _in_chunks(
+    pipeline: Pipeline, extracting: Iterator[Extracted], most_rows: int, build: Callable[[], object]
+) -> Iterator[Outcome]:
+    """Run an extraction in chunks of about so many rows, each a run of its own, and build between them."""
+    rows = most_rows
 
     def chunk() -> Iterator[Extracted]:
         nonlocal rows
         for extracted in extracting:
             rows += extracted.row_count
             yield extracted
-            if rows >= CHUNK_ROWS:
+            if rows >= most_rows:
                 return
 
-    while rows >= CHUNK_ROWS:
+    while rows >= most_rows:
         rows = 0
         yield _recorded(pipeline, chunk())
-        if rows >= CHUNK_ROWS:
+        if rows >= most_rows:
             build()
 
 
@@ -365,15 +390,13 @@ def _land_each(
             pipeline.ledger.on_request = None
 
 
-def build(pipeline: Pipeline, tasks: Iterable[Task]) -> list[Outcome]:
-    """Build the models of each task once, in order, asking nothing. Whoever waits goes first, before each.
+def build(pipeline: Pipeline, tasks: Sequence[Task]) -> Outcome:
+    """Build the models of tasks as one step, asking nothing. Whoever waits goes first.
 
-    They are recorded as `backfill …`, so that the next cycle still finds its own tasks due.
+    It is recorded as `backfill build`, so that the next cycle still finds its own tasks due.
     """
-    return run_tasks(
-        replace(pipeline, is_past=True),
-        [replace(task, extract=None, recorded_as=f"backfill {task.name.removeprefix('run_')}") for task in tasks],
-    )
+    [outcome] = run_tasks(replace(pipeline, is_past=True), [together("backfill build", tasks)])
+    return outcome
 
 
 def parse_step(text: str) -> timedelta:

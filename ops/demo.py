@@ -97,7 +97,7 @@ def run(
             outcomes = [fetched]
             with bar("building the models of the past") as progress:
                 pipeline.on_node = progress.tick
-                outcomes += backfill.build(pipeline, past)
+                outcomes.append(backfill.build(pipeline, past))
             raise_failures(outcomes)
             console.print("Every model is built; now a cycle as `schedule` runs it every 15 minutes.")
             cycle_began = time.monotonic()

@@ -107,14 +107,14 @@ class Ledger:
     # -- task runs
 
     @contextmanager
-    def run(self, task: str, *, lock: str | None = None, wait_seconds: float = 0) -> Iterator[TaskRun]:
+    def run(self, task: str, *locks: str, wait_seconds: float = 0) -> Iterator[TaskRun]:
         """Record an attempt of a task and hold its lock while it is under way.
 
         An error that the same run would meet again, such as a wrong key, leaves the run `dead`; any other
         leaves it `failed`. Runs whose runner was killed are marked `abandoned` on the way in.
 
         Args:
-            lock: the task whose lock to hold, if not this one's.
+            locks: the tasks whose locks to hold, if not this one's.
             wait_seconds: how long to wait for another runner of the task.
 
         Raises:
@@ -128,7 +128,7 @@ class Ledger:
             if wait_seconds > 0:
                 self._insert_run(run)
             try:
-                with self.lock(lock or task, wait_seconds=wait_seconds):
+                with self.lock(*(locks or (task,)), wait_seconds=wait_seconds):
                     if wait_seconds == 0:
                         self._insert_run(run)
                     self.abandon_killed()

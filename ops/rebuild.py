@@ -184,7 +184,7 @@ def _build_from_nothing(pipeline: Pipeline, second: Project, tasks: Sequence[Tas
     as_of, on_node = pipeline.clock.now(), pipeline.on_node
     second.invoke("seed", [], as_of=as_of, full_refresh=True, on_node=on_node)
     count, built = 0, [OPERATIONS_PATH]
-    for select in [*(f"+tag:{task.builds}" for task in tasks), "*"]:
+    for select in [*(f"+tag:{tag}" for task in tasks for tag in task.builds), "*"]:
         arguments = ["--select", select, "--exclude", *built]
         result = second.invoke("run", arguments, as_of=as_of, full_refresh=True, on_node=on_node)
         built.append(select)

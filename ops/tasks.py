@@ -2,7 +2,7 @@
 
 import csv
 import time
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
@@ -69,7 +69,7 @@ PAST_SHARE = 0.5
 """What a backfill may use of the requests a minute that a plan of BallDontLie allows: the rest is for cycles."""
 
 TURN_SECONDS = 900.0
-"""How long a task of the past waits for cycles, which go first: longer than the longest may take."""
+"""How long a step of the past waits for cycles, which go first: longer than the longest may take."""
 
 REAL_HOSTS = ("the-odds-api.com", "balldontlie.io")
 
@@ -84,21 +84,26 @@ class Task:
         name: the command.
         summary: what it does, for `--help`.
         extract: what it asks of the APIs, None if nothing.
-        builds: the dbt tag of its models.
+        builds: the dbt tags of its models.
         every: how often `cycle` finds it due.
         asks: the APIs whose keys it needs.
         needs: tasks whose models must have been built before, where they run in the same cycle.
-        recorded_as: its name in ops.task_runs where that is not `name`. Its lock is always that of `name`.
+        stands_for: the tasks whose locks it holds in place of its own.
     """
 
     name: str
     summary: str
     extract: "Callable[[Pipeline], Extracted] | None"
-    builds: str
+    builds: tuple[str, ...]
     every: timedelta
     asks: tuple[str, ...] = ()
     needs: tuple[str, ...] = ()
-    recorded_as: str | None = None
+    stands_for: tuple[str, ...] = ()
+
+    @property
+    def locks(self) -> tuple[str, ...]:
+        """The names of the locks that it holds."""
+        return self.stands_for or (self.name,)
 
 
 @dataclass(frozen=True)
@@ -538,9 +543,7 @@ class _Work:
         pipeline.answers.begin_attempt()
         with (
             _turn(pipeline, task),
-            pipeline.ledger.run(
-                task.recorded_as or task.name, lock=task.name, wait_seconds=pipeline.wait_seconds
-            ) as self.run,
+            pipeline.ledger.run(task.name, *task.locks, wait_seconds=pipeline.wait_seconds) as self.run,
         ):
             run = self.run
             failed = [*self._failed]
@@ -556,13 +559,13 @@ class _Work:
             run.row_count = extracted.row_count
             if extracted.has_answer:
                 pipeline.ledger.analyze()
-                built = pipeline.project.build(task.builds, pipeline.clock.now(), on_node=pipeline.on_node)
+                built = pipeline.project.build(*task.builds, as_of=pipeline.clock.now(), on_node=pipeline.on_node)
                 self.is_built = True
                 run.row_count += built.row_count
                 pipeline.ledger.analyze()
                 dead_letters.collect(pipeline.ledger)
             failures = list(extracted.failures)
-            if task.builds == "ingest":
+            if "ingest" in task.builds:
                 failures += [UnknownNameError(message) for message in dead_letters.unknown_names(pipeline.ledger)]
             if failures:
                 raise ExceptionGroup("not all went well", failures)
@@ -576,7 +579,7 @@ def _turn(pipeline: Pipeline, task: Task) -> Iterator[None]:
         return
     # A new process needs seconds for that; a cycle is not to wait for it.
     pipeline.project.parse()
-    with pipeline.ledger.lock("cycle", task.name, wait_seconds=TURN_SECONDS, gives_way=True):
+    with pipeline.ledger.lock("cycle", *task.locks, wait_seconds=TURN_SECONDS, gives_way=True):
         yield
 
 
@@ -629,6 +632,21 @@ def run_tasks(
             else:
                 outcomes[task.name] = run_task(pipeline, task)
     return list(outcomes.values())
+
+
+def together(name: str, tasks: Sequence[Task]) -> Task:
+    """Return a task that builds the models of all of some tasks in one dbt run, asking nothing.
+
+    dbt builds what does not rest on one another side by side, and leaves out what rests on a model that failed.
+    """
+    return Task(
+        name,
+        f"What {', '.join(task.name for task in tasks)} build.",
+        None,
+        tuple(tag for task in tasks for tag in task.builds),
+        min(task.every for task in tasks),
+        stands_for=tuple(task.name for task in tasks),
+    )
 
 
 def raise_failures(outcomes: Iterable[Outcome]) -> None:

@@ -39,6 +39,10 @@ class NodeOutcome:
     message: str | None
     seconds: float
     row_count: int | None
+    tags: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        return f"{self.resource_type} {self.name}" + (f" ({', '.join(self.tags)})" if self.tags else "")
 
     @property
     def is_failure(self) -> bool:
@@ -114,27 +118,31 @@ class Project:
     _parsed_hash: str = field(default="", init=False, repr=False)
 
     def build(
-        self, tag: str, as_of: datetime, *, full_refresh: bool = False, on_node: OnNode | None = None
+        self, *tags: str, as_of: datetime, full_refresh: bool = False, on_node: OnNode | None = None
     ) -> BuildResult:
-        """Build the models of a tag with their tests, unit and nightly tests left out.
+        """Build the models of some tags with their tests, unit and nightly tests left out.
 
         Args:
-            tag: `ingest`, `snapshot` …
+            tags: `ingest`, `snapshot` …
             as_of: the pipeline's now, dbt's var of this name.
             full_refresh: build incremental models from nothing.
 
         Raises:
-            TransformError: a node failed, or no model has the tag.
+            TransformError: a node failed, or no model has one of the tags.
         """
+        selected = [f"tag:{tag}" for tag in tags]
         result = self.invoke(
             "build",
-            ["--select", f"tag:{tag}", "--exclude", "tag:nightly", "--exclude-resource-type", "unit_test"],
+            ["--select", *selected, "--exclude", "tag:nightly", "--exclude-resource-type", "unit_test"],
             as_of=as_of,
             full_refresh=full_refresh,
             on_node=on_node,
         )
-        if not result.nodes:
-            raise TransformError(f"no dbt model has the tag {tag!r}: tag its models in {self.root / 'dbt_project.yml'}")
+        for tag in tags:
+            if not any(tag in node.tags for node in result.nodes):
+                raise TransformError(
+                    f"no dbt model has the tag {tag!r}: tag its models in {self.root / 'dbt_project.yml'}"
+                )
         return result
 
     def build_all(
@@ -204,7 +212,7 @@ class Project:
             is_interrupted = all(_INTERRUPTED.search(node.message or "") for node in failures)
             raise (TransformInterrupted if is_interrupted else TransformError)(
                 "dbt failed: "
-                + "; ".join(f"{node.resource_type} {node.name}: {node.message}" for node in failures[:5])
+                + "; ".join(f"{node}: {node.message}" for node in failures[:5])
                 + (f"; and {len(failures) - 5} more" if len(failures) > 5 else "")
                 + (f" ({skipped} skipped because of it)" if skipped else "")
             )
@@ -409,6 +417,7 @@ def _outcome(result: Any) -> NodeOutcome:
         message=None if result.message is None else _one_line(result.message),
         seconds=float(result.execution_time),
         row_count=int(rows) if rows is not None and int(rows) >= 0 and resource_type != "test" else None,
+        tags=tuple(sorted(result.node.tags)),
     )
 
 

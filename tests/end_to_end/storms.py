@@ -58,7 +58,7 @@ NOT_OF_THE_RESPONSE = ("request_id", "_dlt_load_id", "_dlt_id")
 class Unbuilt(Project):
     """A project of which nothing is built for the time being."""
 
-    def build(self, tag: str, as_of: datetime, **options: Any) -> BuildResult:
+    def build(self, *tags: str, as_of: datetime, **options: Any) -> BuildResult:
         """Build nothing."""
         return BuildResult((), 0.0)
 

@@ -165,7 +165,7 @@ def test_a_killed_runner_leaves_a_run_that_the_next_one_marks_abandoned(ledger: 
 
 def test_a_run_under_way_elsewhere_is_not_taken_for_abandoned(ledger: Ledger, other: Ledger) -> None:
     """Recorded under one name with the lock of another, as a backfill is beside a cycle."""
-    with ledger.run("backfill ingest", lock="one"), other.run("backfill ingest", lock="another"):
+    with ledger.run("backfill build", "one"), other.run("backfill build", "another"):
         assert [row[1] for row in _runs(ledger)] == ["running", "running"]
 
 

@@ -15,7 +15,7 @@ from extract.client import Answer, Fetched
 from extract.records import AuthenticationError, CircuitOpen, LandingInterrupted, UnreachableHost
 from ops.backfill import parse_step
 from ops.clock import Clock
-from ops.errors import BudgetError, SettingsError, TransformError, TransformInterrupted
+from ops.errors import BudgetError, SettingsError, TaskLockedError, TransformError, TransformInterrupted
 from ops.ledger import Ledger
 from ops.paths import ROOT
 from ops.settings import load_settings
@@ -31,6 +31,7 @@ from ops.tasks import (
     raise_failures,
     run_tasks,
     sports_from,
+    together,
 )  # fmt: skip
 from ops.transform import BuildResult, Project, TableContract, TableIndexes
 from ops.warehouse import Connection
@@ -46,15 +47,16 @@ class Builder(Project):
     built: list[str] = field(default_factory=list)
     variables: Mapping[str, object] = field(default_factory=dict)
 
-    def build(self, tag: str, as_of: datetime, **options: Any) -> BuildResult:
-        if tag in self.failing:
-            raise TransformError(f"model of {tag} is broken")
-        self.built.append(tag)
+    def build(self, *tags: str, as_of: datetime, **options: Any) -> BuildResult:
+        for tag in tags:
+            if tag in self.failing:
+                raise TransformError(f"model of {tag} is broken")
+            self.built.append(tag)
         return BuildResult((), 0.0)
 
     def build_all(self, as_of: datetime, **options: Any) -> BuildResult:
         self.variables = options["variables"]
-        return self.build("everything", as_of)
+        return self.build("everything", as_of=as_of)
 
     def indexes(self) -> list[TableIndexes]:
         return []
@@ -95,11 +97,11 @@ def _extracting(*failures: Exception, rows: int = 0) -> Any:
 def _tasks(ingest: Any = None, results: Any = None) -> list[Task]:
     every = timedelta(minutes=15)
     return [
-        Task("ingest", "", ingest, "ingest", every),
-        Task("snapshot", "", None, "snapshot", every, needs=("ingest",)),
-        Task("scoring", "", None, "scoring", every, needs=("snapshot",)),
-        Task("results", "", results, "results", every),
-        Task("grading", "", None, "grading", every, needs=("results",)),
+        Task("ingest", "", ingest, ("ingest",), every),
+        Task("snapshot", "", None, ("snapshot",), every, needs=("ingest",)),
+        Task("scoring", "", None, ("scoring",), every, needs=("snapshot",)),
+        Task("results", "", results, ("results",), every),
+        Task("grading", "", None, ("grading",), every, needs=("results",)),
     ]
 
 
@@ -151,6 +153,40 @@ def test_where_nothing_answers_nothing_is_built_on_it(pipeline: Pipeline) -> Non
 def test_a_task_run_alone_does_not_ask_what_it_needs(pipeline: Pipeline) -> None:
     outcomes = run_tasks(pipeline, [task for task in _tasks() if task.name == "scoring"])
     assert _states(outcomes) == {"scoring": "succeeded"}
+
+
+def test_tasks_that_are_built_together_are_one_run_that_holds_the_locks_of_all(
+    pipeline: Pipeline, warehouse: Connection
+) -> None:
+    tasks, held = _tasks(), dict[str, bool]()
+
+    def look(pipeline: Pipeline) -> Extracted:
+        with Ledger(warehouse) as other:
+            for name in ("cycle", "backfill build", *(task.name for task in tasks)):
+                try:
+                    with other.lock(name):
+                        held[name] = False
+                except TaskLockedError:
+                    held[name] = True
+        return Extracted()
+
+    step = dataclasses.replace(together("backfill build", tasks), extract=look)
+    assert _states(run_tasks(dataclasses.replace(pipeline, is_past=True), [step])) == {"backfill build": "succeeded"}
+    assert _built(pipeline) == ["ingest", "snapshot", "scoring", "results", "grading"]
+    assert held == {"cycle": True, "backfill build": False, **{task.name: True for task in tasks}}
+    assert pipeline.ledger.query("select task, attempt, state from ops.task_runs") == [
+        ("backfill build", 1, "succeeded")
+    ]
+    assert all(is_due(pipeline, task) for task in tasks)
+
+
+def test_one_of_them_that_fails_is_named_and_leaves_all_of_them_to_the_next(pipeline: Pipeline) -> None:
+    _failing(pipeline, "scoring")
+    [outcome] = run_tasks(pipeline, [together("backfill build", _tasks())])
+    assert (outcome.state, outcome.is_built) == ("failed", False)
+    assert outcome.message == "model of scoring is broken"
+    recorded = pipeline.ledger.query("select state, error_message from ops.task_runs")
+    assert recorded == [("failed", "model of scoring is broken")]
 
 
 def _attempts(pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch, most: int = 3) -> list[float]:

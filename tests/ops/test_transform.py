@@ -85,8 +85,8 @@ def test_each_build_sees_its_own_now_though_the_project_is_parsed_once(
 ) -> None:
     project.parse()
     manifest = project._manifest
-    project.build("ingest", NOON)
-    result = project.build("ingest", NOON + timedelta(minutes=15, microseconds=1))
+    project.build("ingest", as_of=NOON)
+    result = project.build("ingest", as_of=NOON + timedelta(minutes=15, microseconds=1))
     assert project._manifest is manifest
     assert _moments(warehouse) == [NOON, NOON + timedelta(minutes=15, microseconds=1)]
     assert result.row_count == 1
@@ -94,16 +94,16 @@ def test_each_build_sees_its_own_now_though_the_project_is_parsed_once(
 
 
 def test_a_full_refresh_begins_anew(project: Project, warehouse: Connection) -> None:
-    project.build("ingest", NOON)
-    project.build("ingest", NOON + timedelta(days=1), full_refresh=True)
+    project.build("ingest", as_of=NOON)
+    project.build("ingest", as_of=NOON + timedelta(days=1), full_refresh=True)
     assert _moments(warehouse) == [NOON + timedelta(days=1)]
 
 
 def test_a_changed_model_is_parsed_again(project: Project, folder: Path, warehouse: Connection) -> None:
-    project.build("ingest", NOON)
+    project.build("ingest", as_of=NOON)
     model = folder / "dbt_project/models/moments.sql"
     model.write_text(model.read_text().replace("as as_of", "+ interval '1 hour' as as_of"))
-    project.build("ingest", NOON)
+    project.build("ingest", as_of=NOON)
     assert _moments(warehouse) == [NOON, NOON + timedelta(hours=1)]
 
 
@@ -111,21 +111,21 @@ def test_a_failing_model_is_named_with_what_the_database_said(project: Project, 
     settings = folder / "dbt_project.yml"
     settings.write_text(settings.read_text().replace("divisor: 1", "divisor: 0"))
     with pytest.raises(TransformError) as error:
-        project.build("scoring", NOON)
-    assert str(error.value) == "dbt failed: model shares: division by zero (1 skipped because of it)"
+        project.build("scoring", as_of=NOON)
+    assert str(error.value) == "dbt failed: model shares (scoring): division by zero (1 skipped because of it)"
 
 
 def test_a_failing_test_is_named(project: Project, folder: Path, warehouse: Connection) -> None:
     model = folder / "dbt_project/models/moments.sql"
     model.write_text(model.read_text() + "union all select null\n")
     with pytest.raises(TransformError, match=r"^dbt failed: test not_null_moments_as_of: Got 1 result"):
-        project.build("ingest", NOON)
+        project.build("ingest", as_of=NOON)
 
 
 def test_a_warning_fails_nothing_and_is_logged(project: Project, warehouse: Connection) -> None:
-    project.build("ingest", NOON)
+    project.build("ingest", as_of=NOON)
     with structlog.testing.capture_logs() as logs:
-        project.build("ingest", NOON)
+        project.build("ingest", as_of=NOON)
     [warning] = [log for log in logs if log["log_level"] == "warning"]
     assert warning["node"] == "unique_moments_as_of"
     assert warning["status"] == "warn"
@@ -133,13 +133,13 @@ def test_a_warning_fails_nothing_and_is_logged(project: Project, warehouse: Conn
 
 def test_a_tag_that_no_model_has_is_an_error_and_not_a_success(project: Project) -> None:
     with pytest.raises(TransformError, match="no dbt model has the tag 'scorign'"):
-        project.build("scorign", NOON)
+        project.build("scorign", as_of=NOON)
 
 
 def test_a_project_that_cannot_be_parsed_says_why_in_one_line(project: Project, folder: Path) -> None:
     (folder / "dbt_project/models/moments.sql").write_text("select {{ ref('nowhere') }}\n")
     with pytest.raises(TransformError) as error:
-        project.build("ingest", NOON)
+        project.build("ingest", as_of=NOON)
     assert "nowhere" in str(error.value)
     assert "\n" not in str(error.value)
 
@@ -147,7 +147,7 @@ def test_a_project_that_cannot_be_parsed_says_why_in_one_line(project: Project, 
 def test_an_unreachable_warehouse_is_one_line(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PGPORT", "1")
     with pytest.raises(TransformError) as error:
-        project.build("ingest", NOON)
+        project.build("ingest", as_of=NOON)
     assert "\n" not in str(error.value)
 
 
@@ -160,7 +160,7 @@ def test_everything_is_built_without_tests(project: Project, warehouse: Connecti
 
 def test_dbt_prints_nothing(project: Project, capfd: pytest.CaptureFixture[str]) -> None:
     with structlog.testing.capture_logs():
-        project.build("scoring", NOON)
+        project.build("scoring", as_of=NOON)
     assert capfd.readouterr().out == ""
 
 

@@ -15,7 +15,7 @@ from uuid import uuid4
 
 import pytest
 
-from extract import balldontlie, odds_api
+from extract import balldontlie, history, odds_api
 from extract.client import RetryPolicy
 from extract.records import ApiRequest, DeadLetter
 from ops import backfill, dead_letters
@@ -313,6 +313,27 @@ def test_recorded_files_land_once(pipeline: Pipeline, tmp_path: Path) -> None:
     assert backfill.fetch_files(pipeline, [tmp_path / "nothing"]).message.endswith(
         "give a file, a folder or an archive"
     )
+
+
+def test_many_files_are_landed_in_chunks_with_a_step_between(
+    pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(history, "FILES_PER_LOAD", 1)
+    # A file is two rows: its event and its response.
+    monkeypatch.setattr(backfill, "FILES_CHUNK_ROWS", 4)
+    for hour in range(5):
+        board = [{"id": "e" * 32, "sport_key": NBA, "commence_time": f"2026-11-24T0{hour}:00:00Z", "bookmakers": []}]
+        (tmp_path / f"2026-11-23T1{hour}0000Z.json").write_text(json.dumps(board))
+    landed = list[int]()
+    outcome = backfill.fetch_files(
+        pipeline, [tmp_path], build=lambda: landed.append(_count(pipeline, "staging_odds_api.odds"))
+    )
+    assert (outcome.state, landed) == ("succeeded", [2, 4])
+    assert _count(pipeline, "staging_odds_api.odds") == 5
+    runs = pipeline.ledger.query(
+        "select state, row_count from ops.task_runs where task = 'backfill' order by queued_at"
+    )
+    assert runs == [("succeeded", 4), ("succeeded", 4), ("succeeded", 2)]
 
 
 class TestFreePlan:

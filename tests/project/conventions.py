@@ -85,6 +85,23 @@ def exceptions(path: Path = EXCEPTIONS) -> dict[tuple[str, str], str]:
         return {(row["rule"], row["name"]): row["reason"] for row in csv.DictReader(file)}
 
 
+def _models_before(project: Project) -> dict[str, set[str]]:
+    """By model, the models that dbt builds before it: those it refers to, and theirs."""
+    refers = {
+        model["name"]: {name.rsplit(".", 1)[-1] for name in model["depends_on"]["nodes"] if name.startswith("model.")}
+        for model in project.models
+    }
+    before = {name: set[str]() for name in refers}
+    for name, found in before.items():
+        pending = [*refers[name]]
+        while pending:
+            one = pending.pop()
+            if one not in found:
+                found.add(one)
+                pending += refers.get(one, ())
+    return before
+
+
 # --- names -------------------------------------------------------------------
 
 
@@ -244,6 +261,20 @@ def every_table_belongs_to_a_task(project: Project) -> Iterator[Violation]:
         if (kind != "view" or holds_now) != bool(tags):
             now = " that holds as_of()" if holds_now else ""
             yield Violation(model["name"], f"is a {kind}{now} with the task tags {sorted(tags)}")
+
+
+@rule("whoever tells a model, or takes in the loads it finds rows through, is built before it: a step is one dbt run")
+def models_are_built_after_those_that_tell_them(project: Project) -> Iterator[Violation]:
+    before = _models_before(project)
+    for model in project.models:
+        for told in model["config"].get("meta", {}).get("tells", {}):
+            if model["name"] not in before.get(told, ()):
+                yield Violation(model["name"], f"tells {told}, which does not refer to it")
+        for hook in model["config"].get("pre-hook", ()):
+            for listed in re.findall(r"'staging_\w+':\s*\[([^]]*)\]", hook["sql"]):
+                for other in re.findall(r"'(\w+)'", listed):
+                    if other not in before[model["name"]]:
+                        yield Violation(model["name"], f"claims loads after {other}, to which it does not refer")
 
 
 @rule("whoever builds the rows of a view that holds the pipeline's now a second time must know which now it was")

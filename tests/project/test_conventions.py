@@ -66,6 +66,7 @@ def node(**changes: Any) -> dict[str, Any]:
             "captured_at": {"data_type": "timestamptz", "description": "When.", "constraints": []},
         },
         "constraints": [{"type": "primary_key", "columns": ["quote_id"]}],
+        "depends_on": {"nodes": ["model.linekeeper.markets"]},
         "config": {
             "materialized": "incremental",
             "incremental_strategy": "upsert",
@@ -129,6 +130,18 @@ def query(sql: str) -> dict[str, str]:
         (
             "every_table_belongs_to_a_task",
             {"config": {"materialized": "view"}, "tags": [], "raw_code": "select {{ as_of() }} as asked_at"},
+        ),
+        (
+            "models_are_built_after_those_that_tell_them",
+            {"config": {"meta": {"tells": {"grades": "changed.quote_id"}}}},
+        ),
+        (
+            "models_are_built_after_those_that_tell_them",
+            {
+                "config": {
+                    "pre-hook": [{"sql": "{{ claim_loads(['a'], taken_in_by={'staging_odds_api': ['picks']}) }}"}]
+                }
+            },
         ),
         (
             "views_of_the_present_remember_it",

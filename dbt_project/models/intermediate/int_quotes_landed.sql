@@ -50,7 +50,9 @@ select
     normalised.price_american,
     normalised.quoted_at,
     normalised.rejection_reason,
-    normalised.outcome
+    case
+        when normalised.rejection_reason is not null then normalised.outcome
+    end as outcome
 from {{ ref('int_quotes_normalised') }} as normalised
 where
     normalised.load_id <> all(

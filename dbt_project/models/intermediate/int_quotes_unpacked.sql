@@ -66,7 +66,9 @@ final as (
         quotes.price_american,
         quotes.quoted_at,
         quotes.rejection_reason,
-        quotes.outcome
+        case
+            when quotes.rejection_reason is not null then quotes.outcome
+        end as outcome
     from claimed_loads
     cross join
         lateral (

@@ -59,7 +59,13 @@ claimed_boards as (
 -- price, no later start, no match made afterwards.
 quotes_on_board as (
 
-    select distinct on (claimed_boards.board_number, quotes.market_id)
+    select distinct on (
+        claimed_boards.board_number,
+        quotes.market_key,
+        quotes.description,
+        quotes.bookmaker_key,
+        quotes.market_id
+    )
         claimed_boards.board_number,
         claimed_boards.event_id,
         claimed_boards.captured_at as scored_at,
@@ -103,6 +109,9 @@ quotes_on_board as (
         and not quotes.is_lay
     order by
         claimed_boards.board_number,
+        quotes.market_key,
+        quotes.description,
+        quotes.bookmaker_key,
         quotes.market_id,
         quotes.quoted_at desc nulls last,
         quotes.price_american,
@@ -129,7 +138,11 @@ quotes_with_prices as (
     from quotes_on_board
     left join bookmakers
         on quotes_on_board.bookmaker_key = bookmakers.bookmaker_key
-    order by quotes_on_board.board_number
+    order by
+        quotes_on_board.board_number,
+        quotes_on_board.market_key,
+        quotes_on_board.description,
+        quotes_on_board.bookmaker_key
     offset 0
 
 ),
@@ -149,14 +162,13 @@ quotes_with_booksum as (
                 board_number,
                 market_key,
                 description,
-                market_line,
-                bookmaker_key
+                bookmaker_key,
+                market_line
         )
     order by
         board_number,
         market_key,
-        description,
-        market_line
+        description
     offset 0
 
 ),
@@ -185,8 +197,7 @@ quotes_with_fair_price as (
     order by
         board_number,
         market_key,
-        description,
-        market_line
+        description
     offset 0
 
 ),

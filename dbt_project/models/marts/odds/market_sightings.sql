@@ -25,35 +25,42 @@ quotes as (
 
 ),
 
+-- Grouped event by event, as the index has them: the quotes of many captures
+-- need no sort but one of a capture's few dozen at a time.
 captures_of_markets as (
 
     select
-        quotes.event_id,
-        quotes.bookmaker_key,
-        quotes.market_key,
-        quotes.captured_at,
-        quotes.sport_key,
-        quotes.feed_id,
-        max(quotes.quoted_at) as quoted_at
+        rewound_events.event_id,
+        markets_of_event.bookmaker_key,
+        markets_of_event.market_key,
+        markets_of_event.captured_at,
+        markets_of_event.sport_key,
+        markets_of_event.feed_id,
+        markets_of_event.quoted_at
     from rewound_events
     cross join
         lateral (
-            select quotes_of_event.*
-            from quotes as quotes_of_event
+            select
+                quotes.captured_at,
+                quotes.bookmaker_key,
+                quotes.market_key,
+                quotes.sport_key,
+                quotes.feed_id,
+                max(quotes.quoted_at) as quoted_at
+            from quotes
             where
-                quotes_of_event.event_id = rewound_events.event_id
-                and quotes_of_event.captured_at >= rewound_events.rewound_to
-            order by quotes_of_event.captured_at
+                quotes.event_id = rewound_events.event_id
+                and quotes.captured_at >= rewound_events.rewound_to
+                and quotes.rejection_reason is null
+            group by
+                quotes.captured_at,
+                quotes.bookmaker_key,
+                quotes.market_key,
+                quotes.sport_key,
+                quotes.feed_id
+            order by quotes.captured_at
             offset 0
-        ) as quotes
-    where quotes.rejection_reason is null
-    group by
-        quotes.event_id,
-        quotes.bookmaker_key,
-        quotes.market_key,
-        quotes.captured_at,
-        quotes.sport_key,
-        quotes.feed_id
+        ) as markets_of_event
 
 ),
 

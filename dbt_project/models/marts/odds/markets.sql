@@ -141,53 +141,48 @@ rewound_events as (
 
 ),
 
-quotes_since as (
+-- Event by event: a sort of all quotes at once would not fit into memory.
+latest_quotes as (
 
     select
-        quotes.market_id,
-        quotes.event_id,
+        latest.market_id,
+        latest.event_id,
         rewound_events.game_id,
-        quotes.sport_key,
-        quotes.feed_id,
-        quotes.bookmaker_key,
-        quotes.market_key,
-        quotes.outcome_side,
-        quotes.outcome_name,
-        quotes.description,
-        quotes.line_points::numeric(8, 2) as line_points,
-        quotes.price_american,
-        quotes.quoted_at,
-        quotes.captured_at,
-        quotes.commences_at
+        latest.sport_key,
+        latest.feed_id,
+        latest.bookmaker_key,
+        latest.market_key,
+        latest.outcome_side,
+        latest.outcome_name,
+        latest.description,
+        latest.line_points::numeric(8, 2) as line_points,
+        latest.price_american,
+        latest.quoted_at,
+        latest.captured_at,
+        latest.commences_at,
+        latest.first_seen_at
     from rewound_events
     cross join
         lateral (
-            select quotes_of_event.*
-            from quotes as quotes_of_event
+            select distinct on (quotes.market_id)
+                quotes.*,
+                min(quotes.captured_at) over (partition by quotes.market_id)
+                    as first_seen_at
+            from quotes
             where
-                quotes_of_event.event_id = rewound_events.event_id
-                and quotes_of_event.captured_at >= rewound_events.rewound_to
-            order by quotes_of_event.captured_at
+                quotes.event_id = rewound_events.event_id
+                and quotes.captured_at >= rewound_events.rewound_to
+                and quotes.rejection_reason is null
+            order by
+                quotes.market_id,
+                quotes.captured_at desc,
+                quotes.quoted_at desc nulls last,
+                quotes.price_american,
+                quotes.line_points,
+                quotes.commences_at desc,
+                quotes.outcome_name
             offset 0
-        ) as quotes
-    where quotes.rejection_reason is null
-
-),
-
-latest_quotes as (
-
-    select distinct on (market_id)
-        *,
-        min(captured_at) over (partition by market_id) as first_seen_at
-    from quotes_since
-    order by
-        market_id,
-        captured_at desc,
-        quoted_at desc nulls last,
-        price_american,
-        line_points,
-        commences_at desc,
-        outcome_name
+        ) as latest
 
 ),
 

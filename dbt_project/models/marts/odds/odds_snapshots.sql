@@ -9,6 +9,7 @@
             taken_in_by={'staging_odds_api': ['markets']},
         ) }}",
         "{{ rewind(ref('int_markets_rewound'), 'event_id') }}",
+        'set local enable_mergejoin = off',
     ],
     post_hook=["{{ release_loads() }}"],
 ) }}
@@ -279,7 +280,9 @@ observations_known as (
 ),
 
 -- The next capture that could show the market: an array searched by halves,
--- because a join on the instant has no statistics to be planned by.
+-- because a join on the instant has no statistics to be planned by. Nor has the
+-- one of books, which are few: merging would sort all observations for it, so
+-- it is switched off.
 -- Materialized, or the arrays would be sorted along.
 observations as materialized (
 

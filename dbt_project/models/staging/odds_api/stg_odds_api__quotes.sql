@@ -1,7 +1,9 @@
 -- One plain select, no CTEs, like the view it reads: whoever asks for a load,
--- an event or a capture takes apart the payloads of those rows only. Each level
--- is a subquery of its own with an offset, or PostgreSQL would unpack the whole
--- payload again for every column of every quote that refers to it.
+-- an event or a capture takes apart the payloads of those rows only. What is in
+-- a subquery with an offset would otherwise be taken out of the payload again
+-- for every quote. What the outcomes of a market say of one another is in one
+-- subquery that asks for nothing else: most are quoted again as they were in
+-- the capture before, and PostgreSQL remembers what it gave for them.
 -- noqa: disable=ST05
 select
     -- ids
@@ -15,62 +17,25 @@ select
     header.commences_at,
 
     -- quote
-    bookmaker.bookmaker_key,
-    market.market_key,
+    bookmaker.key as bookmaker_key,
+    listing.key as market_key,
     quote.outcome_name,
     quote.description,
     quote.price_quoted,
     quote.line_points,
 
     -- the market around it
-    market.outcome_count,
-    case
-        when market.outcome_count = 1 then 1
-        when
-            market.outcome_count = 2
-            and market.first_name <> market.second_name
-            then 1
-        else (
-            select count(*)
-            from jsonb_array_elements(market.outcomes) as twin (payload)
-            where
-                twin.payload ->> 'name' = quote.outcome_name
-                and (
-                    twin.payload ->> 'description'
-                    is not distinct from quote.description
-                )
-                and (
-                    twin.payload -> 'point'
-                    is not distinct from outcome.payload -> 'point'
-                )
-        )
-    end as twin_count,
-    case
-        when market.outcome_count = 1 then 1
-        when
-            market.outcome_count = 2
-            and market.first_name <> market.second_name
-            then 1
-        else (
-            select count(*)
-            from jsonb_array_elements(market.outcomes) as twin (payload)
-            where
-                twin.payload ->> 'name' = quote.outcome_name
-                and (
-                    twin.payload ->> 'description'
-                    is not distinct from quote.description
-                )
-        )
-    end as side_count,
-    market.line_sum,
-    opposite.outcome_name as opposite_name,
-    opposite.price_quoted as opposite_price_quoted,
-    opposite.line_points as opposite_line_points,
-    outcome.payload as outcome,
+    quote.outcome_count,
+    quote.twin_count,
+    quote.side_count,
+    quote.line_sum,
+    quote.opposite_name,
+    quote.opposite_price_quoted,
+    quote.opposite_line_points,
+    quote.outcome,
 
     -- times
-    coalesce(market.last_update, bookmaker.last_update)::timestamptz
-        as quoted_at,
+    market.quoted_at,
     landed_events.captured_at,
 
     -- load
@@ -86,84 +51,98 @@ cross join
         offset 0
     ) as header
 cross join
-    lateral jsonb_array_elements(landed_events.bookmakers) as offer (payload)
+    lateral jsonb_to_recordset(landed_events.bookmakers) as bookmaker (
+        key text,
+        last_update text,
+        markets jsonb
+    )
+cross join
+    lateral jsonb_to_recordset(bookmaker.markets) as listing (
+        key text,
+        last_update text,
+        outcomes jsonb
+    )
 cross join
     lateral (
         select
-            offer.payload ->> 'key' as bookmaker_key,
-            offer.payload ->> 'last_update' as last_update,
-            offer.payload -> 'markets' as markets
-        order by landed_events.event_id
-        offset 0
-    ) as bookmaker
-cross join
-    lateral jsonb_array_elements(bookmaker.markets) as listing (payload)
-cross join
-    lateral (
-        select
-            listing.payload ->> 'key' as market_key,
-            listing.payload ->> 'last_update' as last_update,
-            listing.payload -> 'outcomes' as outcomes,
-            jsonb_array_length(listing.payload -> 'outcomes') as outcome_count,
-            listing.payload #>> '{outcomes, 0, name}' as first_name,
-            listing.payload #>> '{outcomes, 1, name}' as second_name,
-            case
-                when
-                    jsonb_array_length(listing.payload -> 'outcomes') = 2
-                    and jsonb_typeof(listing.payload #> '{outcomes, 0, point}')
-                    = 'number'
-                    and jsonb_typeof(listing.payload #> '{outcomes, 1, point}')
-                    = 'number'
-                    then
-                        (listing.payload #>> '{outcomes, 0, point}')::numeric
-                        + (listing.payload #>> '{outcomes, 1, point}')::numeric
-            end as line_sum
-        order by landed_events.event_id
+            coalesce(
+                listing.last_update, bookmaker.last_update
+            )::timestamptz as quoted_at
+        order by listing.key
         offset 0
     ) as market
 cross join
-    lateral jsonb_array_elements(market.outcomes) as outcome (payload)
-cross join
     lateral (
         select
-            outcome.payload ->> 'name' as outcome_name,
-            outcome.payload ->> 'description' as description,
+            outcome,
+            outcome_name,
+            description,
+            price_quoted,
+            line_points,
+            count(*) over () as outcome_count,
+            count(*) over (
+                partition by
+                    outcome_name,
+                    description,
+                    outcome -> 'point'
+            ) as twin_count,
+            count(*) over (
+                partition by
+                    outcome_name,
+                    description
+            ) as side_count,
             case
-                when jsonb_typeof(outcome.payload -> 'price') = 'number'
-                    then (outcome.payload ->> 'price')::numeric
-            end as price_quoted,
+                when
+                    count(*) over () = 2
+                    and count(line_points) over () = 2
+                    then sum(line_points) over ()
+            end as line_sum,
+            -- Of two, the one that this is not.
             case
-                when jsonb_typeof(outcome.payload -> 'point') = 'number'
-                    then (outcome.payload ->> 'point')::numeric
-            end as line_points
-        order by landed_events.event_id
+                when count(*) over () = 2
+                    then
+                        coalesce(
+                            lag(outcome_name) over as_listed,
+                            lead(outcome_name) over as_listed
+                        )
+            end as opposite_name,
+            case
+                when count(*) over () = 2
+                    then
+                        coalesce(
+                            lag(price_quoted) over as_listed,
+                            lead(price_quoted) over as_listed
+                        )
+            end as opposite_price_quoted,
+            case
+                when count(*) over () = 2
+                    then
+                        coalesce(
+                            lag(line_points) over as_listed,
+                            lead(line_points) over as_listed
+                        )
+            end as opposite_line_points
+        from (
+            select
+                element.payload as outcome,
+                element.place,
+                element.payload ->> 'name' as outcome_name,
+                element.payload ->> 'description' as description,
+                case
+                    when
+                        jsonb_typeof(element.payload -> 'price') = 'number'
+                        then (element.payload -> 'price')::numeric
+                end as price_quoted,
+                case
+                    when
+                        jsonb_typeof(element.payload -> 'point') = 'number'
+                        then (element.payload -> 'point')::numeric
+                end as line_points
+            from
+                jsonb_array_elements(listing.outcomes)
+                with ordinality as element (payload, place)
+        ) as numbers
+        window as_listed as (order by place)
+        order by place
         offset 0
     ) as quote
--- Of two, the one that this is not.
-cross join
-    lateral (
-        select
-            other.payload ->> 'name' as outcome_name,
-            case
-                when jsonb_typeof(other.payload -> 'price') = 'number'
-                    then (other.payload ->> 'price')::numeric
-            end as price_quoted,
-            case
-                when jsonb_typeof(other.payload -> 'point') = 'number'
-                    then (other.payload ->> 'point')::numeric
-            end as line_points
-        from
-            jsonb_array_element(
-                market.outcomes,
-                case
-                    when market.outcome_count = 2
-                        then
-                            case market.outcomes -> 0
-                                when outcome.payload then 1
-                                else 0
-                            end
-                end
-            ) as other (payload)
-        order by landed_events.event_id
-        offset 0
-    ) as opposite
