@@ -1,0 +1,13 @@
+{% macro analyze_grown() -%}
+    {%- if execute and config.get('materialized') in ['incremental', 'table'] -%}
+        {%- set found = run_query(
+            "select pg_relation_size(oid) > "
+            ~ "2 * 8192 * (relpages + 64) as is_grown "
+            ~ "from pg_class where oid = '"
+            ~ this.include(database=false) ~ "'::regclass"
+        ) -%}
+        {%- if found.columns[0].values()[0] %}
+    analyze {{ this }}
+        {%- endif -%}
+    {%- endif -%}
+{%- endmacro %}
