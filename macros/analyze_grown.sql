@@ -2,7 +2,7 @@
     {%- if execute and config.get('materialized') in ['incremental', 'table'] -%}
         {%- set found = run_query(
             "select pg_relation_size(oid) > "
-            ~ "2 * 8192 * (relpages + 64) as is_grown "
+            ~ "2 * 8192::bigint * (relpages + 64) as is_grown "
             ~ "from pg_class where oid = '"
             ~ this.include(database=false) ~ "'::regclass"
         ) -%}
