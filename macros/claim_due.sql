@@ -46,21 +46,22 @@
     from changed
     on conflict (model_name, told_by, row_key) do nothing;
     {%- endif %}
-    {%- if rows and is_incremental() %}
-    insert into {{ due }} (model_name, told_by, row_key)
+    update {{ due }}
+    set is_claimed = true
+    where model_name = '{{ this.identifier }}' and not is_claimed
+    {%- if rows and is_incremental() %};
+    insert into {{ due }} (model_name, told_by, row_key, is_claimed)
     select
         '{{ this.identifier }}' as model_name,
         '{{ this.identifier }}' as told_by,
-        found.row_key
+        found.row_key,
+        true as is_claimed
     from (
         {{ rows }}
     ) as found
     where found.row_key is not null
     group by found.row_key
     order by found.row_key
-    on conflict (model_name, told_by, row_key) do nothing;
+    on conflict (model_name, told_by, row_key) do update set is_claimed = true
     {%- endif %}
-    update {{ due }}
-    set is_claimed = true
-    where model_name = '{{ this.identifier }}' and not is_claimed
 {% endmacro %}

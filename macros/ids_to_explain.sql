@@ -1,15 +1,6 @@
-{% macro ids_to_explain(events, due_rows) -%}
-    select array['odds_api', event_id]::text as row_key
-    from {{ events }}
-
-    union all
-
-    select array['balldontlie', row_key]::text
-    from {{ due_rows }}
-    where
-        model_name = 'unmatched_events'
-        and told_by = 'game_versions'
-        and row_key <> '*'
+{% macro ids_to_explain(ids) -%}
+    select row_key
+    from {{ ids }}
 
     union all
 

@@ -1,22 +1,11 @@
-with fixtures as (
-
-    select * from {{ ref('int_fixtures_concerned') }}
-
-),
-
-due_rows as (
+with due_rows as (
 
     select
+        model_name,
         told_by,
         row_key
     from {{ source('ops', 'due_rows') }}
-    where model_name in ('game_id_map', 'unmatched_events')
-
-),
-
-match_overrides as (
-
-    select * from {{ ref('match_overrides') }}
+    where model_name in ('game_id_map', 'unmatched_events') and is_claimed
 
 ),
 
@@ -26,69 +15,25 @@ events as not materialized (
 
 ),
 
--- With an offset, so that it is a look-up for each fixture, however few there
--- are of the thousands that the planner expects.
-events_of_fixtures as (
-
-    select events_at_home.event_id
-    from fixtures
-    cross join
-        lateral (
-            select events.event_id
-            from events
-            where
-                events.home_team_id = fixtures.first_team_id
-                and events.away_team_id = fixtures.second_team_id
-                and events.league = fixtures.league
-            order by events.home_team_id
-            offset 0
-        ) as events_at_home
-
-    union distinct
-
-    select events_away.event_id
-    from fixtures
-    cross join
-        lateral (
-            select events.event_id
-            from events
-            where
-                events.home_team_id = fixtures.second_team_id
-                and events.away_team_id = fixtures.first_team_id
-                and events.league = fixtures.league
-            order by events.home_team_id
-            offset 0
-        ) as events_away
-
-),
-
--- Of no fixture, or given to a game by hand.
-events_by_id as (
-
-    select (row_key::text[])[4] as event_id
-    from due_rows
-    where told_by = 'int_events_identified' and row_key <> '*'
-
-    union distinct
-
-    select source_id as event_id
-    from match_overrides
-    where source = 'odds_api'
-
-),
-
 ids_due as (
 
-    select event_id from events_of_fixtures
-
-    union distinct
-
-    select event_id from events_by_id
+    select (nullif(row_key, '*')::text[])[2] as event_id
+    from due_rows
+    where
+        told_by = model_name
+        and (nullif(row_key, '*')::text[])[1] = 'odds_api'
+        and not exists (
+            select 1
+            from due_rows as everything
+            where everything.row_key = '*'
+        )
 
 ),
 
 rows_concerned as (
 
+    -- With an offset, so that it is a look-up for each id, however few there
+    -- are of the thousands that the planner expects.
     select due_events.*
     from ids_due
     cross join
@@ -99,12 +44,6 @@ rows_concerned as (
             order by events.event_id
             offset 0
         ) as due_events
-    where
-        not exists (
-            select 1
-            from due_rows as everything
-            where everything.row_key = '*'
-        )
 
     union all
 

@@ -1,16 +1,9 @@
-{%- set fixture -%}
-    case
-        when changed.home_team_id is null or changed.away_team_id is null
-            then array[null, null, null, changed.event_id]
-        else
-            array[
-                changed.league,
-                least(changed.home_team_id, changed.away_team_id),
-                greatest(changed.home_team_id, changed.away_team_id),
-                changed.event_id
-            ]
-    end
-{%- endset -%}
+{%- set told = match_key(
+    'changed.event_id',
+    'changed.league',
+    'changed.home_team_id',
+    'changed.away_team_id',
+) -%}
 {%- set identity = [
     'league', 'home_team_id', 'away_team_id', 'commences_at', 'game_date_et',
     'first_listed_at', 'left_feed_at',
@@ -37,9 +30,9 @@
                             ]
                 end
             """,
-            'game_id_map': {'key': fixture, 'watched': identity},
+            'game_id_map': {'key': told, 'watched': identity},
             'unmatched_events': {
-                'key': fixture,
+                'key': told,
                 'watched': identity + [
                     'sport_key', 'home_team_name', 'away_team_name',
                     'is_home_name_known', 'is_away_name_known', 'status',
@@ -60,7 +53,7 @@
         "{{ claim_due(seeds=[ref('leagues'), ref('team_names')]) }}",
     ],
     post_hook=["{{ release_due() }}"],
-    indexes=[{'columns': ['home_team_id', 'away_team_id']}],
+    indexes=[{'columns': ['home_team_id', 'away_team_id', 'commences_at']}],
 ) }}
 
 -- A name added to the seed is found in events that were listed before: where

@@ -44,6 +44,7 @@ pairs_by_decision as (
         'manual' as match_method,
         null::interval as start_apart
     from match_overrides
+    inner join events on match_overrides.source_id = events.event_id
     left join games
         on
             match_overrides.league = games.league

@@ -4,7 +4,7 @@ with due_rows as (
         told_by,
         row_key
     from {{ source('ops', 'due_rows') }}
-    where model_name = 'unmatched_events'
+    where model_name = 'unmatched_events' and is_claimed
 
 ),
 
@@ -18,16 +18,16 @@ game_versions as not materialized (
 
 ids_due as (
 
-    select row_key::bigint as balldontlie_game_id
+    select (nullif(row_key, '*')::text[])[7]::bigint as balldontlie_game_id
     from due_rows
     where
         told_by = 'game_versions'
-        and row_key <> '*'
         and not exists (
             select 1
             from due_rows as everything
             where everything.row_key = '*'
         )
+    group by balldontlie_game_id
 
 ),
 

@@ -1,20 +1,11 @@
-with fixtures as (
+with due_rows as (
 
-    select * from {{ ref('int_fixtures_concerned') }}
-
-),
-
-due_rows as (
-
-    select row_key
+    select
+        model_name,
+        told_by,
+        row_key
     from {{ source('ops', 'due_rows') }}
-    where model_name in ('game_id_map', 'unmatched_events')
-
-),
-
-match_overrides as (
-
-    select * from {{ ref('match_overrides') }}
+    where model_name in ('game_id_map', 'unmatched_events') and is_claimed
 
 ),
 
@@ -26,55 +17,23 @@ games as not materialized (
 
 ids_due as (
 
-    select games_at_home.game_id
-    from fixtures
-    cross join
-        lateral (
-            select games.game_id
-            from games
-            where
-                games.home_team_id = fixtures.first_team_id
-                and games.away_team_id = fixtures.second_team_id
-                and games.league = fixtures.league
-            order by games.home_team_id
-            offset 0
-        ) as games_at_home
-
-    union distinct
-
-    select games_away.game_id
-    from fixtures
-    cross join
-        lateral (
-            select games.game_id
-            from games
-            where
-                games.home_team_id = fixtures.second_team_id
-                and games.away_team_id = fixtures.first_team_id
-                and games.league = fixtures.league
-            order by games.home_team_id
-            offset 0
-        ) as games_away
-
-    union distinct
-
-    select given_games.game_id
-    from match_overrides
-    cross join
-        lateral (
-            select games.game_id
-            from games
-            where
-                games.schedule_source_id = match_overrides.schedule_source_id
-                and games.league = match_overrides.league
-            order by games.schedule_source_id
-            offset 0
-        ) as given_games
+    select (nullif(row_key, '*')::text[])[3]::uuid as game_id
+    from due_rows
+    where
+        told_by = model_name
+        and (nullif(row_key, '*')::text[])[3] is not null
+        and not exists (
+            select 1
+            from due_rows as everything
+            where everything.row_key = '*'
+        )
 
 ),
 
 rows_concerned as (
 
+    -- With an offset, so that it is a look-up for each id, however few there
+    -- are of the thousands that the planner expects.
     select due_games.*
     from ids_due
     cross join
@@ -85,12 +44,6 @@ rows_concerned as (
             order by games.game_id
             offset 0
         ) as due_games
-    where
-        not exists (
-            select 1
-            from due_rows as everything
-            where everything.row_key = '*'
-        )
 
     union all
 

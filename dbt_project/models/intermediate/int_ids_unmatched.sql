@@ -9,9 +9,9 @@ with events as (
 
 ),
 
-games_due as (
+all_events as not materialized (
 
-    select * from {{ ref('int_games_concerned') }}
+    select * from {{ ref('int_events_identified') }}
 
 ),
 
@@ -68,35 +68,43 @@ events_unmatched as (
 
 ),
 
+-- The nearest games of the same two teams, whenever that is.
 candidates_in_order as (
 
     select
         events_unmatched.event_id,
-        games_due.game_id,
-        games_due.balldontlie_game_id,
-        games_due.commences_at,
-        games_due.status,
-        row_number() over (
-            partition by events_unmatched.event_id
-            order by
-                abs(
-                    extract(
-                        epoch from
-                        events_unmatched.commences_at - games_due.commences_at
-                    )
-                ),
-                games_due.game_id
-        ) as candidate_number
+        nearest_games.*
     from events_unmatched
-    inner join games_due
-        on
-            events_unmatched.league = games_due.league
-            and least(
-                events_unmatched.home_team_id, events_unmatched.away_team_id
-            ) = least(games_due.home_team_id, games_due.away_team_id)
-            and greatest(
-                events_unmatched.home_team_id, events_unmatched.away_team_id
-            ) = greatest(games_due.home_team_id, games_due.away_team_id)
+    cross join
+        lateral (
+            select
+                games.game_id,
+                games.balldontlie_game_id,
+                games.commences_at,
+                games.status,
+                row_number() over (
+                    order by
+                        abs(
+                            extract(
+                                epoch from
+                                events_unmatched.commences_at
+                                - games.commences_at
+                            )
+                        ),
+                        games.game_id
+                ) as candidate_number
+            from games
+            where
+                games.home_team_id in (
+                    events_unmatched.home_team_id, events_unmatched.away_team_id
+                )
+                and games.away_team_id in (
+                    events_unmatched.home_team_id, events_unmatched.away_team_id
+                )
+                and games.league = events_unmatched.league
+            order by candidate_number
+            limit 3
+        ) as nearest_games
 
 ),
 
@@ -119,7 +127,6 @@ candidates_by_event as (
         min(commences_at) filter (where candidate_number = 1)
             as nearest_commences_at
     from candidates_in_order
-    where candidate_number <= 3
     group by event_id
 
 ),
@@ -132,24 +139,32 @@ phantoms as (
         events_unmatched.event_id,
         min(others.event_id) as other_event_id
     from events_unmatched
-    inner join events as others
-        on
-            events_unmatched.league = others.league
-            and least(
-                events_unmatched.home_team_id, events_unmatched.away_team_id
-            ) = least(others.home_team_id, others.away_team_id)
-            and greatest(
-                events_unmatched.home_team_id, events_unmatched.away_team_id
-            ) = greatest(others.home_team_id, others.away_team_id)
-            and others.commences_at
-            between events_unmatched.commences_at
-            - interval '{{ var("phantom_listing_hours") }} hours'
-            and events_unmatched.commences_at
-            + interval '{{ var("phantom_listing_hours") }} hours'
-            and events_unmatched.first_listed_at
-            < coalesce(others.left_feed_at, 'infinity'::timestamptz)
-            and others.first_listed_at
-            < coalesce(events_unmatched.left_feed_at, 'infinity'::timestamptz)
+    cross join
+        lateral (
+            select all_events.event_id
+            from all_events
+            where
+                all_events.home_team_id in (
+                    events_unmatched.home_team_id, events_unmatched.away_team_id
+                )
+                and all_events.away_team_id in (
+                    events_unmatched.home_team_id, events_unmatched.away_team_id
+                )
+                and all_events.league = events_unmatched.league
+                and all_events.commences_at
+                between events_unmatched.commences_at
+                - interval '{{ var("phantom_listing_hours") }} hours'
+                and events_unmatched.commences_at
+                + interval '{{ var("phantom_listing_hours") }} hours'
+                and all_events.first_listed_at
+                < coalesce(
+                    events_unmatched.left_feed_at, 'infinity'::timestamptz
+                )
+                and events_unmatched.first_listed_at
+                < coalesce(all_events.left_feed_at, 'infinity'::timestamptz)
+            order by all_events.home_team_id
+            offset 0
+        ) as others
     where
         exists (
             select 1

@@ -1,10 +1,20 @@
+{%- set told = {
+    'key': match_key('changed.event_id'),
+    'watched': ['commences_at', 'superseded_at'],
+} -%}
 {{ config(
     materialized='incremental',
     incremental_strategy='upsert',
     unique_key=['event_id', 'first_seen_at'],
     on_schema_change='append_new_columns',
     tags=['ingest', 'results'],
-    meta={'tells': {'int_events_identified': 'changed.event_id'}},
+    meta={
+        'tells': {
+            'int_events_identified': 'changed.event_id',
+            'game_id_map': told,
+            'unmatched_events': told,
+        },
+    },
     pre_hook=[
         "{{ claim_loads(['staging_odds_api']) }}",
         "{{ rewind(
@@ -12,6 +22,7 @@
         ) }}",
     ],
     post_hook=["{{ release_loads() }}"],
+    indexes=[{'columns': ['commences_at']}],
 ) }}
 
 with rewound_events as (

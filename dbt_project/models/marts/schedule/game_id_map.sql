@@ -31,11 +31,7 @@
     pre_hook=[
         "{{ claim_due(
             seeds=[ref('leagues'), ref('match_overrides')],
-            rows=ids_to_map(
-                ref('int_events_concerned'),
-                ref('int_games_concerned'),
-                source('ops', 'due_rows'),
-            ),
+            rows='select row_key from ' ~ ref('int_ids_concerned'),
         ) }}",
     ],
     post_hook=["{{ release_due() }}"],

@@ -1,3 +1,14 @@
+{%- set told = {
+    'key': match_key(
+        commences_at='changed.starts_at',
+        game_date_et='changed.game_date_et',
+        balldontlie_game_id='changed.balldontlie_game_id',
+    ),
+    'watched': [
+        'starts_at', 'superseded_at',
+        'home_balldontlie_team_id', 'away_balldontlie_team_id',
+    ],
+} -%}
 {{ config(
     materialized='incremental',
     incremental_strategy='upsert',
@@ -7,7 +18,8 @@
     meta={
         'tells': {
             'games': 'changed.balldontlie_game_id',
-            'unmatched_events': 'changed.balldontlie_game_id',
+            'game_id_map': told,
+            'unmatched_events': told,
             'game_result_versions':
                 "case when changed.status <> 'scheduled' "
                 "then changed.balldontlie_game_id end",
@@ -23,6 +35,7 @@
         ) }}",
     ],
     post_hook=["{{ release_loads() }}"],
+    indexes=[{'columns': ['starts_at']}],
 ) }}
 
 with rewound_games as (

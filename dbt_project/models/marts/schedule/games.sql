@@ -1,11 +1,11 @@
-{%- set fixture -%}
-    array[
-        changed.league,
-        least(changed.home_team_id, changed.away_team_id),
-        greatest(changed.home_team_id, changed.away_team_id),
-        changed.balldontlie_game_id::text
-    ]
-{%- endset -%}
+{%- set told = match_key(
+    'changed.game_id',
+    'changed.league',
+    'changed.home_team_id',
+    'changed.away_team_id',
+    game_date_et='changed.game_date_et',
+    balldontlie_game_id='changed.balldontlie_game_id',
+) -%}
 {{ config(
     materialized='incremental',
     incremental_strategy='mirror',
@@ -24,8 +24,8 @@
             """,
         },
         'tells': {
-            'game_id_map': fixture,
-            'unmatched_events': fixture,
+            'game_id_map': told,
+            'unmatched_events': told,
             'game_result_versions': 'changed.game_id',
             'rejected_results': 'changed.game_id',
             'grades': 'changed.game_id',

@@ -13,14 +13,14 @@
         },
     },
     pre_hook=[
-        "{{ tell_reached(ref('int_events_identified'), ref('games')) }}",
+        "{{ tell_unmatched(ref('int_events_identified'), ref('games')) }}",
         "{{ claim_due(
             seeds=[
                 ref('leagues'),
                 ref('league_teams'),
                 ref('match_overrides'),
             ],
-            rows=ids_to_explain(ref('int_events_concerned'), source('ops', 'due_rows')),
+            rows=ids_to_explain(ref('int_ids_concerned')),
         ) }}",
     ],
     post_hook=["{{ release_due() }}"],
