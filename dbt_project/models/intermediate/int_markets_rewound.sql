@@ -199,7 +199,7 @@ events_refused as (
             captures_to_compare.refused_event_ids
         ) as refused (event_id)
     where
-        captures_to_compare.refused_event_ids is not null
+        refused.event_id is not null
         and captures_to_compare.feed_id
         in (captures_to_compare.sport_key, refused.event_id)
 
