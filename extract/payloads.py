@@ -4,7 +4,8 @@ An element lands unchanged, as JSON text, beside the source's own ids, the insta
 of its response and a hash of the content that matters. What has no id, is not an
 object, holds what ``jsonb`` cannot keep, is larger than any element is, or cannot be
 read by the views (see ``contracts``) becomes a dead letter, and the rest of the
-response lands.
+response lands. Of odds and events the response says which events that were: the source
+did list them, so that nobody may conclude that they had gone.
 
 Assumptions about JSON: numbers fit an IEEE double or a 64-bit integer, as in every
 recorded payload; a key occurs once in an object (``jsonb`` would keep the last).
@@ -282,6 +283,11 @@ class _Table:
     schema: pa.Schema
     ids: Callable[[dict[str, Any]], tuple[Any, ...]]
 
+    @property
+    def is_of_events(self) -> bool:
+        """Whether its elements are events."""
+        return "event_id" in self.schema.names
+
 
 def _table(
     name: str,
@@ -327,6 +333,7 @@ _RESPONSES = {
         ("params", pa.string()),
         ("origin", pa.string()),
         ("element_count", pa.int64()),
+        ("refused_event_ids", pa.string()),
         ("response_hash", pa.string()),
     ),
     "balldontlie": _schema(
@@ -368,25 +375,38 @@ def landing_tables(source: str, responses: Iterable[Response], ledger: Ledger) -
     gathered: dict[str, _Rows] = {}
     for response in responses:
         table = _TABLE_OF_ENDPOINT[source][response.endpoint]
-        kept.rows.append(_response_row(response, kept.schema))
+        refused: list[Any] = []
         for element in response.elements:
             try:
                 row = _element_row(response, element, table)
             except _Unlandable as problem:
                 reason, detail = problem.args
                 ledger.dead_letter(_dead_element(source, response, element, reason, detail))
+                refused.append(element)
             else:
                 gathered.setdefault(table.name, _Rows(table.schema)).rows.append(row)
+        refused_ids = [_event_id(element) for element in refused] if table.is_of_events else []
+        kept.rows.append(_response_row(response, refused_ids, kept.schema))
     if kept.rows:
         yield "responses", kept.arrow()
     for name, rows in gathered.items():
         yield name, rows.arrow()
 
 
-def _response_row(response: Response, schema: pa.Schema) -> tuple[Any, ...]:
+def _event_id(element: Any) -> str | None:
+    """The id of an event that cannot be landed, None if not even that can be read."""
+    try:
+        event_id = _text(element, "id", "missing_id") if isinstance(element, dict) else None
+    except _Unlandable:
+        return None
+    return event_id if storable_json(event_id) is not None else None
+
+
+def _response_row(response: Response, refused_ids: list[str | None], schema: pa.Schema) -> tuple[Any, ...]:
     values = {
         "params": orjson.dumps(response.params).decode(),
         "element_count": len(response.elements),
+        "refused_event_ids": orjson.dumps(refused_ids).decode() if refused_ids else None,
     }
     return tuple(values[name] if name in values else getattr(response, name) for name in schema.names)
 

@@ -53,6 +53,7 @@
 
         select
             books_on_board.*,
+            bookmakers.region,
             (
                 select captures.captured_at
                 from {{ ref('int_captures_listed') }} as captures
@@ -78,19 +79,68 @@
 
     ),
 
+    -- Unless that capture is silent about the event: then it was the last that
+    -- is not.
+    books_with_last_look as materialized (
+
+        select
+            *,
+            exists (
+                select 1
+                from {{ ref('int_captures_listed') }} as captures
+                where
+                    captures.sport_key = books_seen.sport_key
+                    and captures.feed_id = books_seen.feed_id
+                    and captures.captured_at = books_seen.captured_at
+                    and captures.refused_event_ids is not null
+            ) as is_look_curtailed
+        from books_seen
+
+    ),
+
     offers as (
 
         select
             last_changes.*,
-            greatest(last_changes.captured_at, books_seen.captured_at)
-                as seen_at
+            greatest(
+                last_changes.captured_at,
+                case
+                    when books_with_last_look.is_look_curtailed
+                        then (
+                            select captures.captured_at
+                            from {{ ref('int_captures_listed') }} as captures
+                            where
+                                captures.sport_key = last_changes.sport_key
+                                and captures.feed_id = last_changes.feed_id
+                                and captures.captured_at
+                                >= last_changes.captured_at
+                                and captures.captured_at <= {{ instant }}
+                                and {{ is_market_asked(
+                                    'captures.markets_asked',
+                                    'last_changes.market_key'
+                                ) }}
+                                and {{ is_bookmaker_asked(
+                                    'captures.regions_asked',
+                                    'captures.bookmakers_asked',
+                                    'last_changes.bookmaker_key',
+                                    'books_with_last_look.region'
+                                ) }}
+                                and not {{ is_silent_about(
+                                    'captures', 'last_changes.event_id'
+                                ) }}
+                            order by captures.captured_at desc
+                            limit 1
+                        )
+                    else books_with_last_look.captured_at
+                end
+            ) as seen_at
         from last_changes
-        inner join books_seen
+        inner join books_with_last_look
             on
-                last_changes.sport_key = books_seen.sport_key
-                and last_changes.feed_id = books_seen.feed_id
-                and last_changes.market_key = books_seen.market_key
-                and last_changes.bookmaker_key = books_seen.bookmaker_key
+                last_changes.sport_key = books_with_last_look.sport_key
+                and last_changes.feed_id = books_with_last_look.feed_id
+                and last_changes.market_key = books_with_last_look.market_key
+                and last_changes.bookmaker_key = books_with_last_look.bookmaker_key
         where last_changes.change_kind <> 'withdrawn'
 
     )

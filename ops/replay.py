@@ -1,10 +1,8 @@
 """Trying again what became a dead letter: asking a request again, landing an element again."""
 
-import re
 from collections.abc import Iterable, Iterator
 from datetime import date, timedelta
 from typing import Any
-from uuid import uuid4
 
 import dlt
 
@@ -134,14 +132,14 @@ def _landed_again(pipeline: Pipeline, letter: KeptLetter) -> Extraction:
     instant this element was all there was, and so withdraw everything else.
     """
     how: dict[str, Any] = letter.replay or {}
-    if letter.payload is None or letter.endpoint is None or "captured_at" not in how:
+    if letter.payload is None or letter.endpoint is None or not how.keys() >= {"captured_at", "request_id"}:
         raise LinekeeperError(
             f"dead letter {letter.dead_letter_id[:8]} is no JSON that PostgreSQL can keep: discard it, "
             "its bytes stay in raw_body"
         )
-    request_id = re.search(r"\(response ([0-9a-f-]{36}),", letter.detail or "")
     response = Response(
-        request_id=request_id.group(1) if request_id else str(uuid4()),
+        # By it the response is known to show the element after all.
+        request_id=how["request_id"],
         endpoint=letter.endpoint,
         captured_at=odds_api.parse_time(how["captured_at"]),
         params=how.get("params", {}),

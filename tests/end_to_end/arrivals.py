@@ -11,12 +11,14 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Any
 from unittest.mock import patch
 from uuid import NAMESPACE_URL, uuid5
 
 from hypothesis import strategies as st
 from psycopg2 import sql
 
+from extract.contracts import CHECKS, Breach
 from extract.extraction import Problems, extraction
 from extract.landing import land
 from extract.payloads import Response, digest
@@ -65,6 +67,12 @@ class Payload:
     def whole(self) -> "Payload":
         """The answer itself, or the one that this is a part of."""
         return self.part_of or self
+
+    @property
+    def is_divisible(self) -> bool:
+        """Whether parts say what the whole does: not where an element is refused, of which one part would know."""
+        elements = self.response.elements
+        return len(elements) > 1 and not any(element["id"] is None or _is_refused(element) for element in elements)
 
     def halves(self) -> "tuple[Payload, Payload]":
         """The same elements in two answers."""
@@ -135,7 +143,15 @@ def plans(draw: st.DrawFn, world: World, most_loads: int) -> Plan:
 
 
 def _parts(answer: Payload, is_split: bool) -> tuple[Payload, ...]:
-    return answer.halves() if is_split and len(answer.response.elements) > 1 else (answer,)
+    return answer.halves() if is_split and answer.is_divisible else (answer,)
+
+
+def _is_refused(element: dict[str, Any]) -> bool:
+    try:
+        CHECKS["events" if "commence_time" in element else "games"](element)
+    except Breach:
+        return True
+    return False
 
 
 @dataclass

@@ -1,4 +1,4 @@
-"""An element that was refused and lands after all: the tables are as if it had landed at once."""
+"""An element that was refused takes nothing away; where it lands after all, the tables are as if it had at once."""
 
 import json
 from collections.abc import Iterator
@@ -33,25 +33,66 @@ def harness(server: Connection, deployed: Connection, targets: Path) -> Iterator
     made.drop()
 
 
-def test_a_refused_element_that_is_replayed_late_leaves_no_trace(harness: Harness) -> None:
-    """Its event was withdrawn and had returned: that is taken back, in the odds of all its bookmakers."""
+@pytest.mark.parametrize(
+    ("replayed_after", "is_there_after"),
+    [(REFUSED, False), (AFTER, True)],
+    ids=["before the next capture, which does not have it", "after the next capture, which has it"],
+)
+def test_a_refused_element_that_is_replayed_leaves_no_trace(
+    harness: Harness, replayed_after: datetime, is_there_after: bool
+) -> None:
+    """Nothing was withdrawn by the capture that refused it; it was by the next, where that does not have it."""
     boards = [_board(at) for at in (BEFORE, REFUSED, AFTER)]
     sizes = sorted(len(json.dumps(event, separators=(",", ":"))) for event in boards[1].response.elements)
+    [refused] = [
+        event["id"]
+        for event in boards[1].response.elements
+        if len(json.dumps(event, separators=(",", ":"))) == sizes[-1]
+    ]
+    if not is_there_after:
+        boards[2] = _board(AFTER, without=refused)
     for board in boards:
-        with patch("extract.payloads.LARGEST_ELEMENT", sizes[-1] - 1 if board is boards[1] else sizes[-1] * 2):
+        at = board.response.captured_at
+        with patch("extract.payloads.LARGEST_ELEMENT", sizes[-1] - 1 if at == REFUSED else sizes[-1] * 2):
             harness.arrive([board])
-        harness.build(TAGS, board.response.captured_at)
-    with Ledger(harness.connection, Clock(END)) as ledger:
-        [letter] = dead_letters.find(ledger, kind="element")
-        changes = "select count(*) from marts.odds_snapshots where captured_at = %s and change_kind = 'withdrawn'"
-        assert ledger.query(changes, [REFUSED]) > [(0,)]
-        pipeline = Pipeline(load_settings(), harness.connection, Clock(END), ledger, Project())
-        assert replay(pipeline, letter) == 1
+        harness.build(TAGS, at)
+        gone = _gone(harness, refused)
+        assert gone == ({"withdrawn": {AFTER}, "left": {AFTER}} if at == AFTER and not is_there_after else {})
+        if at == replayed_after:
+            _replay(harness)
     harness.build(TAGS, END)
+    assert _gone(harness, refused) == ({} if is_there_after else {"withdrawn": {AFTER}, "left": {AFTER}})
     grown = content_of(harness.connection)
     found = differences(grown, harness.build_at_once((Load(tuple(boards), TAGS),)))
     assert not found, "\n".join(["not as if it had landed at once:", *found])
 
 
-def _board(at: datetime) -> Payload:
-    return odds_answer(NBA, at, LEAGUE.odds(NBA, int(at.timestamp()), Wanted(frozenset(FEATURED), frozenset(), BOOKS)))
+def _replay(harness: Harness) -> None:
+    with Ledger(harness.connection, Clock(END)) as ledger:
+        [letter] = dead_letters.find(ledger, kind="element")
+        pipeline = Pipeline(load_settings(), harness.connection, Clock(END), ledger, Project())
+        assert replay(pipeline, letter) == 1
+
+
+def _gone(harness: Harness, event_id: str) -> dict[str, set[datetime]]:
+    """When markets of an event were withdrawn, and when it left the feed."""
+    found: dict[str, set[datetime]] = {}
+    with harness.connection.session() as session, session.cursor() as cursor:
+        cursor.execute(
+            """
+            select 'withdrawn', captured_at from marts.odds_snapshots
+            where event_id = %(event_id)s and change_kind = 'withdrawn'
+            union
+            select 'left', first_seen_at from marts.event_versions
+            where event_id = %(event_id)s and status <> 'listed'
+            """,
+            {"event_id": event_id},
+        )
+        for what, at in cursor:
+            found.setdefault(what, set()).add(at)
+    return found
+
+
+def _board(at: datetime, without: str | None = None) -> Payload:
+    events = LEAGUE.odds(NBA, int(at.timestamp()), Wanted(frozenset(FEATURED), frozenset(), BOOKS))
+    return odds_answer(NBA, at, [event for event in events if event["id"] != without])

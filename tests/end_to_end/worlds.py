@@ -110,6 +110,10 @@ def _nba_board(league: League, number: int) -> list[Json]:
             event["home_team"] = "Harlem Globetrotters"
         if what == "swapped" and number >= 2:
             event["home_team"], event["away_team"] = event["away_team"], event["home_team"]
+        if (what, number) in {("a book leaves", 2), ("swapped", 4)}:
+            event["commence_time"] = "soon"
+        if (what, number) in {("unreadable", 6), ("moved", 7)}:
+            event["id"] = None
         board.append(event)
     return board
 

@@ -7,6 +7,7 @@ select
     markets_asked,
     regions_asked,
     bookmakers_asked,
+    refused_event_ids,
     response_hash,
     load_id
 from {{ ref('stg_odds_api__responses') }}

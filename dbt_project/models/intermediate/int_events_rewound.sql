@@ -14,6 +14,12 @@ captures as not materialized (
 
 ),
 
+curtailed_responses as not materialized (
+
+    select * from {{ ref('int_responses_curtailed') }}
+
+),
+
 events as not materialized (
 
     select * from {{ ref('stg_odds_api__events') }}
@@ -59,73 +65,128 @@ claimed_listings as (
     from claimed_loads
     inner join scores on claimed_loads.load_id = scores.load_id
 
+    union all
+
+    select
+        claimed_loads.model_name,
+        refused.event_id,
+        curtailed_responses.captured_at as rewound_to
+    from claimed_loads
+    inner join curtailed_responses
+        on claimed_loads.load_id = curtailed_responses.load_id
+    cross join
+        lateral jsonb_array_elements_text(
+            curtailed_responses.refused_event_ids
+        ) as refused (event_id)
+    where refused.event_id is not null
+
 ),
 
--- A capture of a whole sport also concerns what it does not show. An event is
--- missed by the second capture after its last listing at the latest.
+-- A capture of a whole sport also concerns what it does not show, and so does a
+-- response of which nobody knows what was refused. An event is missed by the
+-- second capture after its last listing at the latest.
 claimed_captures as (
 
     select
         claimed_loads.model_name,
         captures.sport_key,
-        captures.captured_at,
-        (
-            select one_before.captured_at
-            from captures as one_before
-            where
-                one_before.sport_key = captures.sport_key
-                and one_before.feed_id = captures.sport_key
-                and one_before.captured_at < captures.captured_at
-            order by one_before.captured_at desc
-            limit 1
-        ) as previous_captured_at
+        captures.captured_at
     from claimed_loads
     inner join captures on claimed_loads.load_id = captures.load_id
     where captures.feed_id = captures.sport_key
 
+    union all
+
+    select
+        claimed_loads.model_name,
+        curtailed_responses.sport_key,
+        curtailed_responses.captured_at
+    from claimed_loads
+    inner join curtailed_responses
+        on claimed_loads.load_id = curtailed_responses.load_id
+    where {{ has_unreadable('curtailed_responses') }}
+
 ),
 
+-- Back to two captures in a row by which whatever was gone is known to be: up to
+-- the second of them no response was silent about what nobody can name. Nearly
+-- always they are the two before. `offset 0` has them read backwards in time.
 claimed_stretches as (
 
     select
         claimed_captures.model_name,
         claimed_captures.sport_key,
         claimed_captures.captured_at,
-        claimed_captures.previous_captured_at,
-        coalesce(
-            (
-                select two_before.captured_at
-                from captures as two_before
-                where
-                    two_before.sport_key = claimed_captures.sport_key
-                    and two_before.feed_id = claimed_captures.sport_key
-                    and two_before.captured_at
-                    < claimed_captures.previous_captured_at
-                order by two_before.captured_at desc
-                limit 1
-            ),
-            '-infinity'::timestamptz
-        ) as begins_at
+        coalesce(known.one_before_at, '-infinity'::timestamptz) as begins_at
     from claimed_captures
+    left join
+        lateral (
+            select in_order.one_before_at
+            from (
+                select
+                    previous.captured_at,
+                    (
+                        select one_before.captured_at
+                        from captures as one_before
+                        where
+                            one_before.sport_key = claimed_captures.sport_key
+                            and one_before.feed_id = claimed_captures.sport_key
+                            and one_before.captured_at < previous.captured_at
+                        order by one_before.captured_at desc
+                        limit 1
+                    ) as one_before_at
+                from captures as previous
+                where
+                    previous.sport_key = claimed_captures.sport_key
+                    and previous.feed_id = claimed_captures.sport_key
+                    and previous.captured_at < claimed_captures.captured_at
+                order by previous.captured_at desc
+                offset 0
+            ) as in_order
+            where
+                not exists (
+                    select 1
+                    from curtailed_responses
+                    where
+                        curtailed_responses.sport_key
+                        = claimed_captures.sport_key
+                        and curtailed_responses.captured_at
+                        > coalesce(
+                            in_order.one_before_at, '-infinity'::timestamptz
+                        )
+                        and curtailed_responses.captured_at
+                        <= in_order.captured_at
+                        and {{ has_unreadable('curtailed_responses') }}
+                )
+            limit 1
+        ) as known
+        on true
 
 ),
 
 missed_listings as (
 
+    -- With offsets, or the stretches of a backfill would be joined by their
+    -- sport alone, each with all events ever listed.
     select
         claimed_stretches.model_name,
-        odds.event_id,
+        listed_odds.event_id,
         claimed_stretches.captured_at as rewound_to
     from claimed_stretches
-    inner join odds
-        on
-            claimed_stretches.sport_key = odds.sport_key
-            and claimed_stretches.previous_captured_at = odds.captured_at
+    cross join
+        lateral (
+            select odds.event_id
+            from odds
+            where
+                odds.sport_key = claimed_stretches.sport_key
+                and odds.captured_at > claimed_stretches.begins_at
+                and odds.captured_at < claimed_stretches.captured_at
+            order by odds.captured_at
+            offset 0
+        ) as listed_odds
 
     union all
 
-    -- With an offset, or the stretches of a backfill would be joined by their
-    -- sport alone, each with all events ever listed.
     select
         claimed_stretches.model_name,
         listed_events.event_id,
@@ -142,6 +203,33 @@ missed_listings as (
             order by events.captured_at
             offset 0
         ) as listed_events
+
+    union all
+
+    -- The last listing of an event that was refused since is before them.
+    select
+        claimed_stretches.model_name,
+        refused_events.event_id,
+        claimed_stretches.captured_at as rewound_to
+    from claimed_stretches
+    cross join
+        lateral (
+            select refused.event_id
+            from curtailed_responses
+            cross join
+                lateral jsonb_array_elements_text(
+                    curtailed_responses.refused_event_ids
+                ) as refused (event_id)
+            where
+                curtailed_responses.sport_key = claimed_stretches.sport_key
+                and curtailed_responses.captured_at
+                > claimed_stretches.begins_at
+                and curtailed_responses.captured_at
+                < claimed_stretches.captured_at
+                and refused.event_id is not null
+            order by curtailed_responses.captured_at
+            offset 0
+        ) as refused_events
 
 ),
 

@@ -118,6 +118,9 @@ events_with_captures as (
             where
                 captures.sport_key = events_with_start.sport_key
                 and captures.feed_id = events_with_start.sport_key
+                and not {{ is_silent_about(
+                    'captures', 'events_with_start.event_id'
+                ) }}
             order by captures.captured_at desc
             limit 1
         ) as last_captured_at,
@@ -128,6 +131,9 @@ events_with_captures as (
                 captures.sport_key = events_with_start.sport_key
                 and captures.feed_id = events_with_start.sport_key
                 and captures.captured_at < events_with_start.starts_at
+                and not {{ is_silent_about(
+                    'captures', 'events_with_start.event_id'
+                ) }}
             order by captures.captured_at desc
             limit 1
         ) as last_captured_before_start_at,

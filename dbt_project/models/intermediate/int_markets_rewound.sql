@@ -26,7 +26,8 @@ odds as not materialized (
 
 ),
 
--- The same response landed twice says nothing new.
+-- The same response landed twice says nothing new, unless less of it was
+-- refused this time.
 claimed_captures as (
 
     select
@@ -36,7 +37,8 @@ claimed_captures as (
         captures.captured_at,
         captures.markets_asked,
         captures.regions_asked,
-        captures.bookmakers_asked
+        captures.bookmakers_asked,
+        captures.refused_event_ids
     from claims
     inner join captures on claims.load_id = captures.load_id
     where
@@ -49,6 +51,8 @@ claimed_captures as (
                 earlier.response_hash = captures.response_hash
                 and earlier.feed_id = captures.feed_id
                 and earlier.captured_at = captures.captured_at
+                and earlier.refused_event_ids
+                is not distinct from captures.refused_event_ids
                 and model_loads.model_name = claims.model_name
                 and model_loads.source_schema = 'staging_odds_api'
                 and model_loads.is_done
@@ -60,12 +64,14 @@ claimed_captures as (
         captures.captured_at,
         captures.markets_asked,
         captures.regions_asked,
-        captures.bookmakers_asked
+        captures.bookmakers_asked,
+        captures.refused_event_ids
 
 ),
 
 -- The last capture before that asked for all that this one asks for: whatever
--- was on offer when this one was made, it or a capture after it has shown.
+-- was on offer when this one was made, it or a capture after it has shown, or
+-- has refused. One that refused what nobody can name will not do.
 -- Where none did, all captures of the feed have to be looked at, once. `offset
 -- 0` has them read backwards in time, up to the first that will do.
 captures_with_predecessor as (
@@ -104,6 +110,7 @@ captures_with_predecessor as (
                             @> claimed_captures.regions_asked
                         )
                     )
+                    and not {{ has_unreadable('in_order') }}
                 order by in_order.captured_at desc
                 limit 1
             ),
@@ -122,7 +129,8 @@ captures_to_compare as (
         feed_id,
         sport_key,
         captured_at as rewound_to,
-        captured_at as listed_at
+        captured_at as listed_at,
+        refused_event_ids
     from captures_with_predecessor
 
     union all
@@ -132,11 +140,14 @@ captures_to_compare as (
         claimed.feed_id,
         claimed.sport_key,
         claimed.captured_at as rewound_to,
-        previous.captured_at as listed_at
+        previous.captured_at as listed_at,
+        previous.refused_event_ids
     from captures_with_predecessor as claimed
     cross join
         lateral (
-            select earlier.captured_at
+            select
+                earlier.captured_at,
+                earlier.refused_event_ids
             from captures as earlier
             where
                 earlier.sport_key = claimed.sport_key
@@ -172,6 +183,25 @@ events_listed as (
     where
         captures_to_compare.feed_id
         in (captures_to_compare.sport_key, listed_events.event_id)
+
+),
+
+-- The last sighting of an event that these captures refused is before them.
+events_refused as (
+
+    select
+        captures_to_compare.model_name,
+        refused.event_id,
+        captures_to_compare.rewound_to
+    from captures_to_compare
+    cross join
+        lateral jsonb_array_elements_text(
+            captures_to_compare.refused_event_ids
+        ) as refused (event_id)
+    where
+        refused.event_id is not null
+        and captures_to_compare.feed_id
+        in (captures_to_compare.sport_key, refused.event_id)
 
 ),
 
@@ -217,6 +247,10 @@ events_replayed as (
 events_concerned as (
 
     select * from events_listed
+
+    union all
+
+    select * from events_refused
 
     union all
 

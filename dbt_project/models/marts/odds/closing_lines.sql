@@ -168,6 +168,9 @@ books_looked_for as materialized (
                     'books_of_events.bookmaker_key',
                     'books_of_events.region'
                 ) }}
+                and not {{ is_silent_about(
+                    'captures', 'books_of_events.event_id'
+                ) }}
             order by captures.captured_at desc
             limit 1
         ) as looked_at

@@ -272,6 +272,7 @@ books_last_captured as materialized (
 
     select
         books_looked_for.*,
+        bookmakers.region,
         (
             select captures.captured_at
             from captures
@@ -296,6 +297,24 @@ books_last_captured as materialized (
 
 ),
 
+-- Of an event of which that capture is silent, the last that is not tells.
+books_with_last_look as (
+
+    select
+        *,
+        exists (
+            select 1
+            from captures
+            where
+                captures.sport_key = books_last_captured.sport_key
+                and captures.feed_id = books_last_captured.feed_id
+                and captures.captured_at = books_last_captured.last_captured_at
+                and captures.refused_event_ids is not null
+        ) as is_look_curtailed
+    from books_last_captured
+
+),
+
 events_last_listed as materialized (
 
     select
@@ -309,6 +328,9 @@ events_last_listed as materialized (
                 captures.sport_key = listings.sport_key
                 and captures.feed_id = listings.sport_key
                 and captures.captured_at > listings.captured_at
+                and not {{ is_silent_about(
+                    'captures', 'rewound_events.event_id'
+                ) }}
             order by captures.captured_at
             limit 1
         ) as next_captured_at
@@ -333,27 +355,53 @@ markets_with_looks as (
 
     select
         markets_merged.*,
-        books_last_captured.last_captured_at,
+        books_with_last_look.last_captured_at,
+        case
+            when
+                books_with_last_look.is_look_curtailed
+                and markets_merged.captured_at
+                < books_with_last_look.last_captured_at
+                then (
+                    select captures.captured_at
+                    from captures
+                    where
+                        captures.sport_key = markets_merged.sport_key
+                        and captures.feed_id = markets_merged.feed_id
+                        and captures.captured_at >= markets_merged.captured_at
+                        and {{ is_market_asked(
+                            'captures.markets_asked',
+                            'markets_merged.market_key'
+                        ) }}
+                        and {{ is_bookmaker_asked(
+                            'captures.regions_asked',
+                            'captures.bookmakers_asked',
+                            'markets_merged.bookmaker_key',
+                            'books_with_last_look.region'
+                        ) }}
+                        and not {{ is_silent_about(
+                            'captures', 'markets_merged.event_id'
+                        ) }}
+                    order by captures.captured_at desc
+                    limit 1
+                )
+            else books_with_last_look.last_captured_at
+        end as last_told_at,
         events_last_listed.listed_at,
         greatest(
-            books_last_captured.last_captured_at, events_last_listed.listed_at
+            books_with_last_look.last_captured_at, events_last_listed.listed_at
         ) as looked_at,
-        coalesce(
-            markets_merged.captured_at >= books_last_captured.last_captured_at,
-            true
-        ) as is_shown,
         coalesce(
             events_last_listed.commences_at
             <= events_last_listed.next_captured_at,
             false
         ) as has_started_unseen
     from markets_merged
-    inner join books_last_captured
+    inner join books_with_last_look
         on
-            markets_merged.feed_id = books_last_captured.feed_id
-            and markets_merged.market_key = books_last_captured.market_key
+            markets_merged.feed_id = books_with_last_look.feed_id
+            and markets_merged.market_key = books_with_last_look.market_key
             and markets_merged.bookmaker_key
-            = books_last_captured.bookmaker_key
+            = books_with_last_look.bookmaker_key
     left join events_last_listed
         on markets_merged.event_id = events_last_listed.event_id
 
@@ -365,13 +413,14 @@ markets_with_event as (
 
     select
         *,
+        coalesce(captured_at >= last_told_at, true) as is_shown,
         coalesce(
             bool_or(
                 case
-                    when feed_id = sport_key then last_captured_at <= listed_at
+                    when feed_id = sport_key then last_told_at <= listed_at
                 end
             ) over one_event,
-            bool_or(last_captured_at <= listed_at) over one_event,
+            bool_or(last_told_at <= listed_at) over one_event,
             true
         ) as is_event_listed
     from markets_with_looks
@@ -456,6 +505,14 @@ markets_with_state as (
             markets_with_event.feed_id = books_renewed.feed_id
             and markets_with_event.captured_at = books_renewed.captured_at
             and markets_with_event.bookmaker_key = books_renewed.bookmaker_key
+            -- Of an event of which the last capture is silent an older one was
+            -- the last look, and for the others it was not: what was seen last
+            -- then tells nothing of a whole bookmaker.
+            and coalesce(
+                markets_with_event.captured_at
+                >= markets_with_event.last_captured_at,
+                true
+            )
 
 ),
 

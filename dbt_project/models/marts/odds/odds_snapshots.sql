@@ -227,8 +227,13 @@ captures_by_book as (
         books.feed_id,
         books.market_key,
         books.bookmaker_key,
+        books.region,
         array_agg(distinct captures.captured_at order by captures.captured_at)
-            as instants
+            as instants,
+        -- Those at which a capture may be silent about some event.
+        array_agg(captures.captured_at)
+            filter (where captures.refused_event_ids is not null)
+            as curtailed_instants
     from books_with_capture_before as books
     cross join
         lateral (
@@ -255,7 +260,8 @@ captures_by_book as (
         books.sport_key,
         books.feed_id,
         books.market_key,
-        books.bookmaker_key
+        books.bookmaker_key,
+        books.region
 
 ),
 
@@ -284,16 +290,18 @@ observations_known as (
 -- one of books, which are few: merging would sort all observations for it, so
 -- it is switched off.
 -- Materialized, or the arrays would be sorted along.
-observations as materialized (
+observations_with_next as materialized (
 
     select
         observations_known.*,
+        captures_by_book.region,
         captures_by_book.instants[
             width_bucket(
                 observations_known.known_at, captures_by_book.instants
             )
             + 1
-        ] as next_captured_at
+        ] as next_instant,
+        captures_by_book.curtailed_instants
     from observations_known
     left join captures_by_book
         on
@@ -302,6 +310,46 @@ observations as materialized (
             and observations_known.market_key = captures_by_book.market_key
             and observations_known.bookmaker_key
             = captures_by_book.bookmaker_key
+
+),
+
+-- A capture that is silent about the event could not show the market: then the
+-- one after it is looked for by itself.
+observations as (
+
+    select
+        observations_with_next.*,
+        case
+            when
+                observations_with_next.next_instant
+                = any(observations_with_next.curtailed_instants)
+                then (
+                    select captures.captured_at
+                    from captures
+                    where
+                        captures.sport_key = observations_with_next.sport_key
+                        and captures.feed_id = observations_with_next.feed_id
+                        and captures.captured_at
+                        >= observations_with_next.next_instant
+                        and {{ is_market_asked(
+                            'captures.markets_asked',
+                            'observations_with_next.market_key'
+                        ) }}
+                        and {{ is_bookmaker_asked(
+                            'captures.regions_asked',
+                            'captures.bookmakers_asked',
+                            'observations_with_next.bookmaker_key',
+                            'observations_with_next.region'
+                        ) }}
+                        and not {{ is_silent_about(
+                            'captures', 'observations_with_next.event_id'
+                        ) }}
+                    order by captures.captured_at
+                    limit 1
+                )
+            else observations_with_next.next_instant
+        end as next_captured_at
+    from observations_with_next
 
 ),
 
@@ -481,24 +529,18 @@ changes_in_time as (
 
 -- Until when the price before was there: up to the last capture before the
 -- change that could show it, or it would have been withdrawn.
-changes_with_previous_sighting as (
+changes_with_instant as (
 
     select
         changes_in_time.*,
-        case
-            when changes_in_time.change_kind in ('moved', 'withdrawn')
-                then
-                    greatest(
-                        changes_in_time.previous_change_at,
-                        captures_by_book.instants[
-                            width_bucket(
-                                changes_in_time.captured_at
-                                - interval '1 microsecond',
-                                captures_by_book.instants
-                            )
-                        ]
-                    )
-        end as previous_seen_at
+        captures_by_book.region,
+        captures_by_book.instants[
+            width_bucket(
+                changes_in_time.captured_at - interval '1 microsecond',
+                captures_by_book.instants
+            )
+        ] as previous_instant,
+        captures_by_book.curtailed_instants
     from changes_in_time
     left join captures_by_book
         on
@@ -507,6 +549,62 @@ changes_with_previous_sighting as (
             and changes_in_time.market_key = captures_by_book.market_key
             and changes_in_time.bookmaker_key = captures_by_book.bookmaker_key
     where not changes_in_time.is_kept
+
+),
+
+changes_with_previous_sighting as (
+
+    select
+        changes_with_instant.*,
+        case
+            when
+                changes_with_instant.change_kind
+                not in ('moved', 'withdrawn')
+                then null
+            when
+                changes_with_instant.curtailed_instants is not null
+                and changes_with_instant.previous_instant
+                = any(changes_with_instant.curtailed_instants)
+                then
+                    greatest(
+                        changes_with_instant.previous_change_at,
+                        (
+                            select captures.captured_at
+                            from captures
+                            where
+                                captures.sport_key
+                                = changes_with_instant.sport_key
+                                and captures.feed_id
+                                = changes_with_instant.feed_id
+                                and captures.captured_at
+                                <= changes_with_instant.previous_instant
+                                and captures.captured_at
+                                > changes_with_instant.previous_change_at
+                                and {{ is_market_asked(
+                                    'captures.markets_asked',
+                                    'changes_with_instant.market_key'
+                                ) }}
+                                and {{ is_bookmaker_asked(
+                                    'captures.regions_asked',
+                                    'captures.bookmakers_asked',
+                                    'changes_with_instant.bookmaker_key',
+                                    'changes_with_instant.region'
+                                ) }}
+                                and not {{ is_silent_about(
+                                    'captures',
+                                    'changes_with_instant.event_id'
+                                ) }}
+                            order by captures.captured_at desc
+                            limit 1
+                        )
+                    )
+            else
+                greatest(
+                    changes_with_instant.previous_change_at,
+                    changes_with_instant.previous_instant
+                )
+        end as previous_seen_at
+    from changes_with_instant
 
 ),
 

@@ -41,6 +41,12 @@ captures as (
 
 ),
 
+curtailed_responses as not materialized (
+
+    select * from {{ ref('int_responses_curtailed') }}
+
+),
+
 events as not materialized (
 
     select * from {{ ref('stg_odds_api__events') }}
@@ -234,15 +240,80 @@ times_on_offer as (
 
 ),
 
+events_on_offer as (
+
+    select
+        event_id,
+        sport_key,
+        min(captured_at) as since_at
+    from times_on_offer
+    group by
+        event_id,
+        sport_key
+
+),
+
+-- A response that is silent about an event may have listed it: it proves no
+-- absence, and absence is counted anew from it on.
+times_unknown as (
+
+    select
+        events_on_offer.event_id,
+        events_on_offer.sport_key,
+        silent_responses.captured_at
+    from events_on_offer
+    cross join
+        lateral (
+            select curtailed_responses.captured_at
+            from curtailed_responses
+            where
+                curtailed_responses.sport_key = events_on_offer.sport_key
+                and curtailed_responses.feed_id
+                in (events_on_offer.sport_key, events_on_offer.event_id)
+                and curtailed_responses.captured_at > events_on_offer.since_at
+                and {{ is_silent_about(
+                    'curtailed_responses', 'events_on_offer.event_id'
+                ) }}
+            order by curtailed_responses.captured_at
+            offset 0
+        ) as silent_responses
+
+),
+
+times_possible as (
+
+    select
+        event_id,
+        sport_key,
+        captured_at,
+        true as is_on_offer
+    from times_on_offer
+
+    union all
+
+    select
+        event_id,
+        sport_key,
+        captured_at,
+        false as is_on_offer
+    from times_unknown
+
+),
+
 times_with_next as (
 
     select
         *,
-        lead(captured_at) over (
-            partition by event_id
-            order by captured_at
-        ) as on_offer_again_at
-    from times_on_offer
+        count(*) filter (where is_on_offer) over event_in_time
+            as on_offer_count,
+        lead(captured_at) over event_in_time as on_offer_again_at
+    from times_possible
+    window event_in_time as (
+        partition by event_id
+        order by
+            captured_at,
+            is_on_offer desc
+    )
 
 ),
 
@@ -263,12 +334,13 @@ captures_by_sport as (
 ),
 
 -- Gone is what the capture after the next one, counted from its last listing
--- on, still does not show. A listing in a capture is the next one itself; one
+-- on, or from a response that may have had it, still does not show. A listing in a capture is the next one itself; one
 -- by another endpoint may belong to either of two captures.
 times_with_miss as (
 
     select
         times_with_next.event_id,
+        times_with_next.on_offer_count,
         times_with_next.on_offer_again_at,
         captures_by_sport.instants[
             width_bucket(
@@ -283,19 +355,30 @@ times_with_miss as (
 
 ),
 
+-- Once gone, it goes no second time before it is listed again.
+times_first_missed as (
+
+    select
+        event_id,
+        min(missed_at) as captured_at
+    from times_with_miss
+    where on_offer_again_at is null or on_offer_again_at > missed_at
+    group by
+        event_id,
+        on_offer_count
+
+),
+
 times_missed as (
 
     select
-        times_with_miss.event_id,
-        times_with_miss.missed_at as captured_at
-    from times_with_miss
+        times_first_missed.event_id,
+        times_first_missed.captured_at
+    from times_first_missed
     inner join rewound_events
         on
-            times_with_miss.event_id = rewound_events.event_id
-            and times_with_miss.missed_at >= rewound_events.rewound_to
-    where
-        times_with_miss.on_offer_again_at is null
-        or times_with_miss.on_offer_again_at > times_with_miss.missed_at
+            times_first_missed.event_id = rewound_events.event_id
+            and times_first_missed.captured_at >= rewound_events.rewound_to
 
 ),
 

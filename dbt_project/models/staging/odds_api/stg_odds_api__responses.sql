@@ -19,6 +19,9 @@ select
     -- counts
     source.element_count,
 
+    -- what could not land
+    source.refused_event_ids,
+
     -- times
     source.captured_at,
 

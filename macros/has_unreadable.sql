@@ -1,0 +1,3 @@
+{% macro has_unreadable(response) -%}
+    coalesce({{ response }}.refused_event_ids @> 'null'::jsonb, false)
+{%- endmacro %}
