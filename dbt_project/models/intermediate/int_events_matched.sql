@@ -34,13 +34,13 @@ rivals as (
             and (
                 -better.stage,
                 better.gone_at,
-                -coalesce(abs(better.minutes_apart), 0),
+                -abs(coalesce(extract(epoch from better.start_apart), 0)),
                 pairs.first_listed_at,
                 pairs.event_id
             ) > (
                 -pairs.stage,
                 pairs.gone_at,
-                -coalesce(abs(pairs.minutes_apart), 0),
+                -abs(coalesce(extract(epoch from pairs.start_apart), 0)),
                 better.first_listed_at,
                 better.event_id
             )

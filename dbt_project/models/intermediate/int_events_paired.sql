@@ -173,6 +173,7 @@ best_pairs as (
         all_pairs.game_id,
         all_pairs.stage,
         all_pairs.match_method,
+        all_pairs.start_apart,
         games.home_team_id,
         games.commences_at,
         games.first_seen_at
@@ -200,6 +201,7 @@ final as (
             / 60,
             1
         )::numeric(10, 1) as minutes_apart,
+        best_pairs.start_apart,
         events.first_listed_at,
         events.last_listed_at,
         events.left_feed_at,
