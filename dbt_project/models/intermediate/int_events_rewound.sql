@@ -20,6 +20,12 @@ curtailed_responses as not materialized (
 
 ),
 
+refused_elements as not materialized (
+
+    select * from {{ ref('stg_odds_api__refused_elements') }}
+
+),
+
 events as not materialized (
 
     select * from {{ ref('stg_odds_api__events') }}
@@ -69,16 +75,12 @@ claimed_listings as (
 
     select
         claimed_loads.model_name,
-        refused.event_id,
-        curtailed_responses.captured_at as rewound_to
+        refused_elements.event_id,
+        refused_elements.captured_at as rewound_to
     from claimed_loads
-    inner join curtailed_responses
-        on claimed_loads.load_id = curtailed_responses.load_id
-    cross join
-        lateral jsonb_array_elements_text(
-            curtailed_responses.refused_event_ids
-        ) as refused (event_id)
-    where refused.event_id is not null
+    inner join refused_elements
+        on claimed_loads.load_id = refused_elements.load_id
+    where refused_elements.event_id is not null
 
 ),
 
@@ -218,20 +220,14 @@ missed_listings as (
     from claimed_stretches
     cross join
         lateral (
-            select refused.event_id
-            from curtailed_responses
-            cross join
-                lateral jsonb_array_elements_text(
-                    curtailed_responses.refused_event_ids
-                ) as refused (event_id)
+            select refused_elements.event_id
+            from refused_elements
             where
-                curtailed_responses.sport_key = claimed_stretches.sport_key
-                and curtailed_responses.captured_at
-                > claimed_stretches.begins_at
-                and curtailed_responses.captured_at
-                < claimed_stretches.captured_at
-                and refused.event_id is not null
-            order by curtailed_responses.captured_at
+                refused_elements.sport_key = claimed_stretches.sport_key
+                and refused_elements.captured_at > claimed_stretches.begins_at
+                and refused_elements.captured_at < claimed_stretches.captured_at
+                and refused_elements.event_id is not null
+            order by refused_elements.captured_at
             offset 0
         ) as refused_events
 
