@@ -3,17 +3,32 @@
 
         -- Whatever the feed says of its time now: an event that was on the
         -- board then had been listed, and was not over for a day.
-        select event_id
-        from {{ ref('int_events_identified') }}
+        select
+            events.event_id,
+            versions.commences_at <= {{ instant }} as has_begun
+        from {{ ref('int_events_identified') }} as events
+        left join
+            lateral (
+                select each_version.commences_at
+                from {{ ref('event_versions') }} as each_version
+                where
+                    each_version.event_id = events.event_id
+                    and each_version.first_seen_at <= {{ instant }}
+                order by each_version.first_seen_at desc
+                limit 1
+            ) as versions
+            on true
         where
-            first_listed_at <= {{ instant }}
-            and commences_at > {{ instant }} - interval '1 day'
+            events.first_listed_at <= {{ instant }}
+            and events.commences_at > {{ instant }} - interval '1 day'
 
     ),
 
     last_changes as (
 
-        select changes.*
+        select
+            events_listed.has_begun,
+            changes.*
         from events_listed
         inner join {{ ref('markets') }} as markets
             on events_listed.event_id = markets.event_id
@@ -164,6 +179,7 @@
         extract(epoch from {{ instant }} - captured_at)::bigint
             as price_age_seconds,
         extract(epoch from {{ instant }} - seen_at)::bigint
-            as seen_age_seconds
+            as seen_age_seconds,
+        has_begun as is_in_play
     from offers
 {%- endmacro %}

@@ -1,16 +1,20 @@
 """An evening of a simulated league, cycle by cycle: picks, tip-offs, closes, finals and grades."""
 
+import os
 import sys
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import pytest
 import requests
 
+from ops.transform import Project
 from ops.warehouse import Connection
 from simulator import DEFAULT_KEY, League, LeagueSettings, Options, Simulator, SimulatorApp, SimulatorClock, serve
 from tests.end_to_end.recordings import OTHER_NAMES, Poll, account, instant
@@ -129,6 +133,27 @@ def test_closes_are_measured_across_the_start(evening: Evening) -> None:
     closed = evening.warehouse.rows("select distinct event_id from marts.closing_lines")
     assert {event_id for (event_id,) in closed} == begun
     assert len(begun) >= 4
+
+
+def test_the_board_marks_the_games_that_had_begun_by_the_start_as_listed_then(evening: Evening) -> None:
+    """Whatever start was listed later: games tip off some minutes after the start that was listed before."""
+    made = evening.warehouse
+    # The function comes with the view; that of the copied warehouse asks the other database.
+    with patch.dict(os.environ, made.environment()):
+        Project(target=made.target).invoke("run", ["--select", "price_offers"], as_of=END)
+    moved = set()
+    for poll, later in pairwise(evening.polls):
+        starts = {event["id"]: instant(event["commence_time"]) for event in poll.events if event["bookmakers"]}
+        at = poll.captured_at + timedelta(minutes=7)
+        board = dict(made.rows("select distinct event_id, is_in_play from marts.board_at(%s)", [at]))
+        assert board == {event_id: starts[event_id] <= at for event_id in board}
+        assert board.keys() <= starts.keys()
+        assert set(board.values()) == {True, False}
+        moved |= {
+            event["id"] for event in later.events if board.get(event["id"]) and instant(event["commence_time"]) > at
+        }
+    # By what was known only later they had not begun.
+    assert moved
 
 
 def test_results_are_what_the_schedule_says(evening: Evening) -> None:

@@ -248,6 +248,7 @@ def test_a_password_that_was_lost_is_made_anew(embedded: EmbeddedServer, role: s
 
 def test_migrations_are_taken_back_one_by_one_but_never_the_payloads(warehouse: Connection) -> None:
     for latest in (
+        "0009.refused_elements",
         "0008.due_rows",
         "0007.instants",
         "0006.task_run_states",

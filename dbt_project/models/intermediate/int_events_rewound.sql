@@ -20,6 +20,12 @@ curtailed_responses as not materialized (
 
 ),
 
+refused_elements as not materialized (
+
+    select * from {{ ref('stg_odds_api__refused_elements') }}
+
+),
+
 events as not materialized (
 
     select * from {{ ref('stg_odds_api__events') }}
@@ -69,16 +75,12 @@ claimed_listings as (
 
     select
         claimed_loads.model_name,
-        refused.event_id,
-        curtailed_responses.captured_at as rewound_to
+        refused_elements.event_id,
+        refused_elements.captured_at as rewound_to
     from claimed_loads
-    inner join curtailed_responses
-        on claimed_loads.load_id = curtailed_responses.load_id
-    cross join
-        lateral jsonb_array_elements_text(
-            curtailed_responses.refused_event_ids
-        ) as refused (event_id)
-    where refused.event_id is not null
+    inner join refused_elements
+        on claimed_loads.load_id = refused_elements.load_id
+    where refused_elements.event_id is not null
 
 ),
 
@@ -108,8 +110,8 @@ claimed_captures as (
 
 ),
 
--- Back to two captures in a row by which whatever was gone is known to be: up to
--- the second of them no response was silent about what nobody can name. Nearly
+-- Back to two captures in a row by which what had gone is known to be gone: up
+-- to the second no response was silent about what nobody can name. Nearly
 -- always they are the two before. `offset 0` has them read backwards in time.
 claimed_stretches as (
 
@@ -117,50 +119,54 @@ claimed_stretches as (
         claimed_captures.model_name,
         claimed_captures.sport_key,
         claimed_captures.captured_at,
-        coalesce(known.one_before_at, '-infinity'::timestamptz) as begins_at
-    from claimed_captures
-    left join
-        lateral (
-            select in_order.one_before_at
-            from (
-                select
-                    previous.captured_at,
-                    (
-                        select one_before.captured_at
-                        from captures as one_before
-                        where
-                            one_before.sport_key = claimed_captures.sport_key
-                            and one_before.feed_id = claimed_captures.sport_key
-                            and one_before.captured_at < previous.captured_at
-                        order by one_before.captured_at desc
-                        limit 1
-                    ) as one_before_at
-                from captures as previous
-                where
-                    previous.sport_key = claimed_captures.sport_key
-                    and previous.feed_id = claimed_captures.sport_key
-                    and previous.captured_at < claimed_captures.captured_at
-                order by previous.captured_at desc
-                offset 0
-            ) as in_order
-            where
-                not exists (
-                    select 1
-                    from curtailed_responses
+        coalesce(
+            (
+                select in_order.one_before_at
+                from (
+                    select
+                        previous.captured_at,
+                        (
+                            select one_before.captured_at
+                            from captures as one_before
+                            where
+                                one_before.sport_key
+                                = claimed_captures.sport_key
+                                and one_before.feed_id
+                                = claimed_captures.sport_key
+                                and one_before.captured_at
+                                < previous.captured_at
+                            order by one_before.captured_at desc
+                            limit 1
+                        ) as one_before_at
+                    from captures as previous
                     where
-                        curtailed_responses.sport_key
-                        = claimed_captures.sport_key
-                        and curtailed_responses.captured_at
-                        > coalesce(
-                            in_order.one_before_at, '-infinity'::timestamptz
-                        )
-                        and curtailed_responses.captured_at
-                        <= in_order.captured_at
-                        and {{ has_unreadable('curtailed_responses') }}
-                )
-            limit 1
-        ) as known
-        on true
+                        previous.sport_key = claimed_captures.sport_key
+                        and previous.feed_id = claimed_captures.sport_key
+                        and previous.captured_at < claimed_captures.captured_at
+                    order by previous.captured_at desc
+                    offset 0
+                ) as in_order
+                where
+                    not exists (
+                        select 1
+                        from curtailed_responses
+                        where
+                            curtailed_responses.sport_key
+                            = claimed_captures.sport_key
+                            and curtailed_responses.captured_at
+                            > coalesce(
+                                in_order.one_before_at, '-infinity'::timestamptz
+                            )
+                            and curtailed_responses.captured_at
+                            <= in_order.captured_at
+                            and {{ has_unreadable('curtailed_responses') }}
+                    )
+                order by in_order.captured_at desc
+                limit 1
+            ),
+            '-infinity'::timestamptz
+        ) as begins_at
+    from claimed_captures
 
 ),
 
@@ -214,20 +220,14 @@ missed_listings as (
     from claimed_stretches
     cross join
         lateral (
-            select refused.event_id
-            from curtailed_responses
-            cross join
-                lateral jsonb_array_elements_text(
-                    curtailed_responses.refused_event_ids
-                ) as refused (event_id)
+            select refused_elements.event_id
+            from refused_elements
             where
-                curtailed_responses.sport_key = claimed_stretches.sport_key
-                and curtailed_responses.captured_at
-                > claimed_stretches.begins_at
-                and curtailed_responses.captured_at
-                < claimed_stretches.captured_at
-                and refused.event_id is not null
-            order by curtailed_responses.captured_at
+                refused_elements.sport_key = claimed_stretches.sport_key
+                and refused_elements.captured_at > claimed_stretches.begins_at
+                and refused_elements.captured_at < claimed_stretches.captured_at
+                and refused_elements.event_id is not null
+            order by refused_elements.captured_at
             offset 0
         ) as refused_events
 

@@ -26,6 +26,12 @@ odds as not materialized (
 
 ),
 
+refused_elements as not materialized (
+
+    select * from {{ ref('stg_odds_api__refused_elements') }}
+
+),
+
 -- The same response landed twice says nothing new, unless less of it was
 -- refused this time.
 claimed_captures as (
@@ -191,17 +197,25 @@ events_refused as (
 
     select
         captures_to_compare.model_name,
-        refused.event_id,
+        refused_events.event_id,
         captures_to_compare.rewound_to
     from captures_to_compare
     cross join
-        lateral jsonb_array_elements_text(
-            captures_to_compare.refused_event_ids
-        ) as refused (event_id)
+        lateral (
+            select refused_elements.event_id
+            from refused_elements
+            where
+                refused_elements.sport_key = captures_to_compare.sport_key
+                and refused_elements.captured_at
+                = captures_to_compare.listed_at
+                and refused_elements.event_id is not null
+            order by refused_elements.captured_at
+            offset 0
+        ) as refused_events
     where
-        refused.event_id is not null
+        captures_to_compare.refused_event_ids is not null
         and captures_to_compare.feed_id
-        in (captures_to_compare.sport_key, refused.event_id)
+        in (captures_to_compare.sport_key, refused_events.event_id)
 
 ),
 

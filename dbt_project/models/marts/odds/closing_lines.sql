@@ -241,6 +241,7 @@ quotes_before_start as (
         event_id,
         bookmaker_key,
         is_two_way,
+        is_lay,
         price_american,
         line_points::numeric(8, 2) as line_points,
         quoted_at,
@@ -288,6 +289,7 @@ closes as (
         markets.outcome_name,
         markets.description,
         closing_quotes.is_two_way,
+        closing_quotes.is_lay,
         closing_quotes.line_points,
         closing_quotes.price_american,
         {{ american_to_decimal('closing_quotes.price_american') }}
@@ -351,7 +353,7 @@ final as (
         price_decimal,
         implied_probability,
         case
-            when is_two_way and side_count = 2
+            when is_two_way and not is_lay and side_count = 2
                 then round(implied_probability / booksum, 10)
         end::numeric(12, 10) as fair_probability,
         starts_at,
