@@ -48,7 +48,7 @@ def examples(count: int) -> settings:
 @pytest.fixture(scope="module")
 def simulated(server: Connection, deployed: Connection, targets: Path) -> Iterator[Harness]:
     """The simulated world's harness."""
-    with _harness(server, deployed, targets, "any_order_simulated", SIMULATED_END) as made:
+    with _harness(server, deployed, targets, "harness", SIMULATED_END) as made:
         yield made
 
 
@@ -65,7 +65,7 @@ def recorded(
     names = names_of(archive)
     extract(archive, folder, {next(name for name in names if name.startswith(hour)) for hour in WNBA_POLLS})
     world = recorded_world(recording(SEASON_ODDS), recording(SEASON_GAMES), recording(NOVEMBER_GAMES), folder)
-    with _harness(server, deployed, targets, "any_order_recorded", RECORDED_END) as made:
+    with _harness(server, deployed, targets, "other_harness", RECORDED_END) as made:
         yield made, world
 
 

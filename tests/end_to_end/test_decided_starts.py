@@ -34,11 +34,11 @@ FOLLOWERS = ("closing_lines", "line_movements", "consensus_movements", "pick_clv
 @pytest.fixture(scope="module")
 def evening(server: Connection, deployed: Connection, targets: Path) -> Iterator[Harness]:
     """The evening, built once; each test has a copy."""
-    before = Harness(server.in_database("decided_starts_before"), deployed, targets / "decided_starts_before", END)
+    before = Harness(server.in_database("other_harness"), deployed, targets / "other_harness", END)
     before.make_anew()
     before.arrive([*_boards(), _schedule(LISTED[0], PLAYED)])
     before.build(TAGS, END)
-    made = Harness(server.in_database("decided_starts"), before.connection, targets / "decided_starts", END)
+    made = Harness(server.in_database("harness"), before.connection, targets / "harness", END)
     yield made
     made.drop()
     before.drop()

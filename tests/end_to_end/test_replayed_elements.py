@@ -27,7 +27,7 @@ BEFORE, REFUSED, AFTER, END = (datetime(2026, 11, 10, hour, tzinfo=UTC) for hour
 
 @pytest.fixture
 def harness(server: Connection, deployed: Connection, targets: Path) -> Iterator[Harness]:
-    made = Harness(server.in_database("replayed_elements"), deployed, targets / "replayed_elements", END)
+    made = Harness(server.in_database("harness"), deployed, targets / "harness", END)
     made.make_anew()
     yield made
     made.drop()

@@ -2,11 +2,11 @@
 
 import contextlib
 import io
+import itertools
 import os
 import subprocess
 import sys
 import time
-import uuid
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -166,19 +166,27 @@ def warehouse(
     """A warehouse of its own, dropped at the end.
 
     Args:
-        folder: where dbt works.
+        folder: where dbt works, a folder for each name of a database.
         template: a warehouse to copy; without one it has its migrations and nothing else.
         settings: variables that commands in it shall see.
     """
-    connection = server.in_database(f"test_{uuid.uuid4().hex[:12]}")
+    connection = server.in_database(_free_name(server))
     if template is None:
         prepare(connection)
     else:
         with server.in_database("postgres").session() as session, session.cursor() as cursor:
             names = [sql.Identifier(name) for name in (connection.database, template.database)]
             cursor.execute(sql.SQL("create database {} template {}").format(*names))
-    yield Warehouse(connection, folder / connection.database, settings)
+    yield Warehouse(connection, folder / f"{connection.port}_{connection.database}", settings)
     drop_database(connection)
+
+
+def _free_name(server: Connection) -> str:
+    """The first name that no database has: dbt parses the project anew for each name that it has not seen yet."""
+    with server.in_database("postgres").session() as session, session.cursor() as cursor:
+        cursor.execute("select datname from pg_database")
+        taken = {name for (name,) in cursor.fetchall()}
+    return next(name for number in itertools.count() if (name := f"made_{number}") not in taken)
 
 
 def simulated(base_url: str) -> dict[str, str]:
