@@ -174,8 +174,7 @@ class Night:
     def make(self, at: datetime) -> None:
         """Build every model as of an instant, and collect the dead letters that the marts tell of."""
         with patch.dict(os.environ, self.made.environment()), Ledger(self.made.connection, Clock(at)) as ledger:
-            project = Project(target=self.made.target)
-            project.invoke("run", ["--select", *(f"tag:{tag}" for tag in TAGS)], as_of=at)
+            self.made.project.invoke("run", ["--select", *(f"tag:{tag}" for tag in TAGS)], as_of=at)
             dead_letters.collect(ledger)
 
     def build(self, at: datetime) -> str:

@@ -14,7 +14,6 @@ from extract import history
 from extract.landing import land
 from ops.clock import Clock
 from ops.ledger import Ledger
-from ops.transform import Project
 from ops.warehouse import Connection
 from tests.end_to_end.recordings import (
     POLLS,
@@ -66,7 +65,7 @@ def kept(server: Connection, deployed: Connection, targets: Path, polls_folder: 
                 land(made.connection.url, extraction)
             ledger.analyze()
         with patch.dict(os.environ, made.environment()):
-            built = Project(target=made.target).invoke(
+            built = made.project.invoke(
                 "build",
                 ["--select", "+price_offers", "+closing_lines", "--exclude-resource-type", "test", "unit_test"],
                 as_of=clock.now(),

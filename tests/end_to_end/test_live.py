@@ -67,7 +67,7 @@ def evening(server: Connection, deployed: Connection, targets: Path, league: Sim
             league.set_clock(at)
             polls.append(Poll(at, _board(league)))
             done = made.succeed("cycle", "--as-of", at.isoformat())
-        TOOK[f"a cycle of {len(polls[-1].events)} events, project parsed anew"] = done.seconds
+        TOOK[f"a cycle of {len(polls[-1].events)} events"] = done.seconds
         finals = [game for game in _games(league) if game["status"] == "Final" and game["date"] == SLATE]
         assert 4 <= len(finals) <= LEAGUE.games_per_day
         yield Evening(made, league, polls, finals)

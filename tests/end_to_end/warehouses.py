@@ -16,7 +16,9 @@ from unittest.mock import patch
 from psycopg2 import sql
 
 import orchestrate
+from ops import tasks
 from ops.paths import ROOT
+from ops.transform import Project
 from ops.warehouse import Connection, drop_database, prepare
 from simulator import DEFAULT_KEY
 from tests.end_to_end.recordings import Change, Poll, closes
@@ -45,23 +47,25 @@ class Done:
 
 @dataclass(frozen=True)
 class Warehouse:
-    """A database of its own, with settings for the pipeline and a working folder for dbt."""
+    """A database of its own, with settings for the pipeline, a working folder for dbt and the project, parsed once."""
 
     connection: Connection
     target: Path
     settings: dict[str, str] = field(default_factory=dict)
+    project: Project = field(default_factory=Project)
 
     def environment(self) -> dict[str, str]:
         """The variables that make commands work in this warehouse."""
         return {**self.connection.environment(), "DBT_TARGET_PATH": str(self.target), **self.settings}
 
     def run(self, *arguments: str, **settings: str) -> Done:
-        """Run a command of orchestrate.py in this process."""
+        """Run a command of orchestrate.py in this process, with the project as `schedule` keeps it: parsed once."""
         out, log = io.StringIO(), io.StringIO()
         began = time.monotonic()
         with (
             patch.dict(os.environ, {**self.environment(), **settings}),
             patch.object(sys, "argv", ["orchestrate.py", *arguments]),
+            patch.object(tasks, "Project", lambda: self.project),
             contextlib.redirect_stdout(out),
             contextlib.redirect_stderr(log),
         ):
