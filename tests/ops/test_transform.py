@@ -105,7 +105,7 @@ def test_a_command_leaves_nothing_behind_that_the_next_has_to_look_through(
     # Each once, and none of them PostgreSQL's own, which belongs to the adapter of one command.
     names = [flag["name"] for flag in flags]
     assert len(names) == len(set(names))
-    assert not any(name.startswith("postgres") for name in names)
+    assert not any(str(name).startswith("postgres") for name in names)
 
 
 def test_a_full_refresh_begins_anew(project: Project, warehouse: Connection) -> None:
