@@ -1,6 +1,7 @@
 """Warehouses to run the whole pipeline in, and what is in them."""
 
 import contextlib
+import functools
 import io
 import itertools
 import os
@@ -8,7 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
@@ -51,8 +52,8 @@ class Warehouse:
 
     connection: Connection
     target: Path
-    settings: dict[str, str] = field(default_factory=dict)
-    project: Project = field(default_factory=Project)
+    settings: dict[str, str]
+    project: Project
 
     def environment(self) -> dict[str, str]:
         """The variables that make commands work in this warehouse."""
@@ -181,7 +182,8 @@ def warehouse(
         with server.in_database("postgres").session() as session, session.cursor() as cursor:
             names = [sql.Identifier(name) for name in (connection.database, template.database)]
             cursor.execute(sql.SQL("create database {} template {}").format(*names))
-    yield Warehouse(connection, working_folder(folder, connection), settings)
+    target = working_folder(folder, connection)
+    yield Warehouse(connection, target, settings, project_in(target))
     drop_database(connection)
 
 
@@ -199,6 +201,12 @@ def unmade(server: Connection) -> Connection:
 def working_folder(targets: Path, connection: Connection) -> Path:
     """Where dbt works for databases of this name."""
     return targets / f"{connection.port}_{connection.database}"
+
+
+@functools.cache
+def project_in(target: Path) -> Project:
+    """The dbt project that works in a folder, parsed once in this process."""
+    return Project(target=target)
 
 
 def simulated(base_url: str) -> dict[str, str]:
