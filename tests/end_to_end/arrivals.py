@@ -23,9 +23,9 @@ from extract.payloads import Response, digest
 from ops.clock import Clock
 from ops.comparison import Row, columns_of, gathered, key_of, rows_apart
 from ops.ledger import Ledger
-from ops.transform import Project
+from ops.transform import Project, project_in
 from ops.warehouse import Connection, drop_database
-from tests.end_to_end.warehouses import OPERATIONS, project_in
+from tests.end_to_end.warehouses import OPERATIONS
 
 TAGS = ("ingest", "snapshot", "scoring", "results", "grading")
 """What the tasks build, in the order in which a cycle runs them."""

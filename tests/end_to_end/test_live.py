@@ -1,5 +1,6 @@
 """An evening of a simulated league, cycle by cycle: picks, tip-offs, closes, finals and grades."""
 
+import os
 import sys
 from collections import Counter
 from collections.abc import Iterator
@@ -7,10 +8,13 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import pytest
 import requests
 
+from ops.settings import load_settings
+from ops.tasks import open_pipeline
 from ops.warehouse import Connection
 from simulator import DEFAULT_KEY, League, LeagueSettings, Options, Simulator, SimulatorApp, SimulatorClock, serve
 from tests.end_to_end.recordings import OTHER_NAMES, Poll, account, instant
@@ -83,6 +87,16 @@ def test_a_cycle_runs_what_is_due(evening: Evening) -> None:
         assert counts[task] == 5
     assert counts["run_team_stats"] == 1
     assert evening.warehouse.value("select count(*) from ops.task_runs where state <> 'succeeded'") == 0
+
+
+def test_cycles_of_one_process_parse_the_project_once(evening: Evening) -> None:
+    with patch.dict(os.environ, evening.warehouse.environment()):
+        with open_pipeline(load_settings(), evening.end) as first:
+            parsed = first.project._manifest
+        with open_pipeline(load_settings(), evening.end) as second:
+            second.project.parse()
+    assert parsed is not None
+    assert second.project._manifest is parsed
 
 
 def test_every_change_of_the_boards_is_kept(evening: Evening) -> None:

@@ -1,7 +1,6 @@
 """Warehouses to run the whole pipeline in, and what is in them."""
 
 import contextlib
-import functools
 import io
 import itertools
 import os
@@ -17,9 +16,7 @@ from unittest.mock import patch
 from psycopg2 import sql
 
 import orchestrate
-from ops import tasks
 from ops.paths import ROOT
-from ops.transform import Project
 from ops.warehouse import Connection, drop_database, prepare
 from simulator import DEFAULT_KEY
 from tests.end_to_end.recordings import Change, Poll, closes
@@ -48,25 +45,23 @@ class Done:
 
 @dataclass(frozen=True)
 class Warehouse:
-    """A database of its own, with settings for the pipeline, a working folder for dbt and the project, parsed once."""
+    """A database of its own, with settings for the pipeline and a working folder for dbt."""
 
     connection: Connection
     target: Path
     settings: dict[str, str]
-    project: Project
 
     def environment(self) -> dict[str, str]:
         """The variables that make commands work in this warehouse."""
         return {**self.connection.environment(), "DBT_TARGET_PATH": str(self.target), **self.settings}
 
     def run(self, *arguments: str, **settings: str) -> Done:
-        """Run a command of orchestrate.py in this process, with the project as `schedule` keeps it: parsed once."""
+        """Run a command of orchestrate.py in this process."""
         out, log = io.StringIO(), io.StringIO()
         began = time.monotonic()
         with (
             patch.dict(os.environ, {**self.environment(), **settings}),
             patch.object(sys, "argv", ["orchestrate.py", *arguments]),
-            patch.object(tasks, "Project", lambda: self.project),
             contextlib.redirect_stdout(out),
             contextlib.redirect_stderr(log),
         ):
@@ -182,8 +177,7 @@ def warehouse(
         with server.in_database("postgres").session() as session, session.cursor() as cursor:
             names = [sql.Identifier(name) for name in (connection.database, template.database)]
             cursor.execute(sql.SQL("create database {} template {}").format(*names))
-    target = working_folder(folder, connection)
-    yield Warehouse(connection, target, settings, project_in(target))
+    yield Warehouse(connection, working_folder(folder, connection), settings)
     drop_database(connection)
 
 
@@ -201,12 +195,6 @@ def unmade(server: Connection) -> Connection:
 def working_folder(targets: Path, connection: Connection) -> Path:
     """Where dbt works for databases of this name."""
     return targets / f"{connection.port}_{connection.database}"
-
-
-@functools.cache
-def project_in(target: Path) -> Project:
-    """The dbt project that works in a folder, parsed once in this process."""
-    return Project(target=target)
 
 
 def simulated(base_url: str) -> dict[str, str]:
