@@ -38,7 +38,7 @@ from ops.progress import bar
 from ops.recovery import recover
 from ops.roles import open_warehouse, transforming
 from ops.settings import Settings
-from ops.transform import OnNode, Project, project_hash
+from ops.transform import OnNode, Project, project_hash, project_in
 from ops.warehouse import Connection
 
 EASTERN = ZoneInfo("America/New_York")
@@ -264,7 +264,8 @@ def open_pipeline(settings: Settings, as_of: str | None = None, wait_seconds: fl
     clock = Clock(parse_instant(as_of) if as_of else None)
     connection = open_warehouse(settings)
     with Ledger(connection, clock) as ledger, bar("building") as progress:
-        pipeline = Pipeline(settings, connection, clock, ledger, Project(), wait_seconds, progress.tick)
+        project = project_in(Project().target_folder)
+        pipeline = Pipeline(settings, connection, clock, ledger, project, wait_seconds, progress.tick)
         ledger.abandon_killed()
         deploy(pipeline)
         recover(pipeline)

@@ -25,7 +25,7 @@ from extract.payloads import Response, digest
 from ops.clock import Clock
 from ops.comparison import Row, columns_of, gathered, key_of, rows_apart
 from ops.ledger import Ledger
-from ops.transform import Project
+from ops.transform import Project, project_in
 from ops.warehouse import Connection, drop_database
 from tests.end_to_end.warehouses import OPERATIONS
 
@@ -173,7 +173,7 @@ class Harness:
     _built_at_once: dict[frozenset[Payload], Content] = field(default_factory=dict, init=False, repr=False)
 
     def __post_init__(self) -> None:
-        self._project = Project(target=self.target)
+        self._project = project_in(self.target)
 
     def live_through(self, plan: Plan) -> Content:
         """What the marts hold after the loads of a plan, each built as of the last payload that is here by then."""

@@ -39,7 +39,7 @@ def recording() -> Callable[[str], Path]:
 
 @pytest.fixture(scope="session")
 def targets(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Where dbt works, a folder for each warehouse, so that none has to be parsed twice."""
+    """Where dbt works: a folder for each name of a database, so that the project is parsed once for each."""
     return tmp_path_factory.mktemp("targets")
 
 

@@ -29,7 +29,7 @@ from ops.ledger import Ledger
 from ops.paths import ROOT
 from ops.settings import load_settings
 from ops.tasks import Outcome, Pipeline, run_tasks
-from ops.transform import BuildResult, Project
+from ops.transform import BuildResult, Project, project_in
 from simulator import LeagueSettings, Simulator
 from tests.end_to_end.arrivals import TAGS, Content, content_of
 from tests.end_to_end.warehouses import Warehouse
@@ -174,8 +174,7 @@ class Night:
     def make(self, at: datetime) -> None:
         """Build every model as of an instant, and collect the dead letters that the marts tell of."""
         with patch.dict(os.environ, self.made.environment()), Ledger(self.made.connection, Clock(at)) as ledger:
-            project = Project(target=self.made.target)
-            project.invoke("run", ["--select", *(f"tag:{tag}" for tag in TAGS)], as_of=at)
+            project_in(self.made.target).invoke("run", ["--select", *(f"tag:{tag}" for tag in TAGS)], as_of=at)
             dead_letters.collect(ledger)
 
     def build(self, at: datetime) -> str:

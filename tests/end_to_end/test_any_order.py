@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from ops.warehouse import Connection
 from tests.end_to_end.arrivals import Harness, Plan, World, differences, plans
 from tests.end_to_end.recordings import POLLS, SEASON_GAMES, SEASON_ODDS, extract, names_of
+from tests.end_to_end.warehouses import unmade, working_folder
 from tests.end_to_end.worlds import (
     NOVEMBER_GAMES,
     RECORDED_END,
@@ -48,7 +49,7 @@ def examples(count: int) -> settings:
 @pytest.fixture(scope="module")
 def simulated(server: Connection, deployed: Connection, targets: Path) -> Iterator[Harness]:
     """The simulated world's harness."""
-    with _harness(server, deployed, targets, "any_order_simulated", SIMULATED_END) as made:
+    with _harness(server, deployed, targets, SIMULATED_END) as made:
         yield made
 
 
@@ -65,15 +66,15 @@ def recorded(
     names = names_of(archive)
     extract(archive, folder, {next(name for name in names if name.startswith(hour)) for hour in WNBA_POLLS})
     world = recorded_world(recording(SEASON_ODDS), recording(SEASON_GAMES), recording(NOVEMBER_GAMES), folder)
-    with _harness(server, deployed, targets, "any_order_recorded", RECORDED_END) as made:
+    with _harness(server, deployed, targets, RECORDED_END) as made:
         yield made, world
 
 
 @contextmanager
-def _harness(
-    server: Connection, deployed: Connection, targets: Path, database: str, end: datetime
-) -> Iterator[Harness]:
-    made = Harness(server.in_database(database), deployed, targets / database, end)
+def _harness(server: Connection, deployed: Connection, targets: Path, end: datetime) -> Iterator[Harness]:
+    connection = unmade(server)
+    made = Harness(connection, deployed, working_folder(targets, connection), end)
+    made.make_anew()
     yield made
     made.drop()
 

@@ -23,7 +23,7 @@ from simulator import Simulator
 from tests.conftest import QUICK
 from tests.end_to_end.arrivals import Content, differences
 from tests.end_to_end.crashing import Aim, Cell, Ground, Moment, aims, table
-from tests.end_to_end.warehouses import simulated
+from tests.end_to_end.warehouses import simulated, unmade, working_folder
 
 pytestmark = pytest.mark.skipif("CRASHES" not in os.environ, reason="minutes of killed cycles: CRASHES=50,10 runs them")
 
@@ -77,11 +77,9 @@ def command(at: datetime) -> tuple[str, ...]:
 @pytest.fixture(scope="module")
 def undisturbed(server: Connection, deployed: Connection, targets: Path, season: Simulator) -> Iterator[Undisturbed]:
     now = season.app.clock.now()
-    made = Undisturbed(
-        Ground(server.in_database("crashing"), simulated(season.base_url), targets / "crashing"),
-        season,
-        deployed.database,
-    )
+    connection = unmade(server)
+    ground = Ground(connection, simulated(season.base_url), working_folder(targets, connection))
+    made = Undisturbed(ground, season, deployed.database)
     for seen, seconds in zip(made.sights, made.lengths, strict=True):
         sys.stdout.write(f"undisturbed: {seconds:.1f} s, seen so often:\n{table(seen, TASKS)}")
     assert made.contents[0]["odds_snapshots"]

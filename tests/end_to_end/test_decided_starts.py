@@ -12,6 +12,7 @@ from ops.warehouse import Connection
 from simulator import League
 from simulator.source import Wanted
 from tests.end_to_end.arrivals import TAGS, Harness, Payload, content_of, differences
+from tests.end_to_end.warehouses import unmade, working_folder
 from tests.end_to_end.worlds import BOOKS, FEATURED, NBA, NBA_LEAGUE, balldontlie_answer, odds_answer
 
 LEAGUE = League(NBA_LEAGUE)
@@ -34,11 +35,13 @@ FOLLOWERS = ("closing_lines", "line_movements", "consensus_movements", "pick_clv
 @pytest.fixture(scope="module")
 def evening(server: Connection, deployed: Connection, targets: Path) -> Iterator[Harness]:
     """The evening, built once; each test has a copy."""
-    before = Harness(server.in_database("decided_starts_before"), deployed, targets / "decided_starts_before", END)
+    connection = unmade(server)
+    before = Harness(connection, deployed, working_folder(targets, connection), END)
     before.make_anew()
     before.arrive([*_boards(), _schedule(LISTED[0], PLAYED)])
     before.build(TAGS, END)
-    made = Harness(server.in_database("decided_starts"), before.connection, targets / "decided_starts", END)
+    connection = unmade(server)
+    made = Harness(connection, before.connection, working_folder(targets, connection), END)
     yield made
     made.drop()
     before.drop()

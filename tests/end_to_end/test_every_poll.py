@@ -14,7 +14,7 @@ from extract import history
 from extract.landing import land
 from ops.clock import Clock
 from ops.ledger import Ledger
-from ops.transform import Project
+from ops.transform import project_in
 from ops.warehouse import Connection
 from tests.end_to_end.recordings import (
     POLLS,
@@ -66,7 +66,7 @@ def kept(server: Connection, deployed: Connection, targets: Path, polls_folder: 
                 land(made.connection.url, extraction)
             ledger.analyze()
         with patch.dict(os.environ, made.environment()):
-            built = Project(target=made.target).invoke(
+            built = project_in(made.target).invoke(
                 "build",
                 ["--select", "+price_offers", "+closing_lines", "--exclude-resource-type", "test", "unit_test"],
                 as_of=clock.now(),

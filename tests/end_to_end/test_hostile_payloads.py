@@ -20,7 +20,7 @@ from ops import dead_letters
 from ops.clock import Clock
 from ops.dead_letters import KeptLetter
 from ops.ledger import Ledger
-from ops.transform import Project
+from ops.transform import project_in
 from ops.warehouse import Connection
 from simulator.teams import TEAMS, Team
 from tests.end_to_end.arrivals import TAGS
@@ -203,10 +203,9 @@ def test_what_lands_can_be_read_by_every_view(aftermath: Aftermath) -> None:
 
 
 def test_what_lands_can_be_built(aftermath: Aftermath) -> None:
-    with patch.dict(os.environ, aftermath.made.connection.environment()):
-        project = Project(target=aftermath.made.target)
+    with patch.dict(os.environ, aftermath.made.environment()):
         for tag in (*TAGS, "team_stats"):
-            project.invoke("run", ["--select", f"tag:{tag}"], as_of=NOW)
+            project_in(aftermath.made.target).invoke("run", ["--select", f"tag:{tag}"], as_of=NOW)
     assert aftermath.made.value("select count(*) from marts.markets") > 100
     # What was meant as a statement is a name like any other.
     assert (

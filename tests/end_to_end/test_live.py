@@ -14,7 +14,8 @@ from unittest.mock import patch
 import pytest
 import requests
 
-from ops.transform import Project
+from ops.settings import load_settings
+from ops.tasks import open_pipeline
 from ops.warehouse import Connection
 from simulator import DEFAULT_KEY, League, LeagueSettings, Options, Simulator, SimulatorApp, SimulatorClock, serve
 from tests.end_to_end.recordings import OTHER_NAMES, Poll, account, instant
@@ -71,7 +72,7 @@ def evening(server: Connection, deployed: Connection, targets: Path, league: Sim
             league.set_clock(at)
             polls.append(Poll(at, _board(league)))
             done = made.succeed("cycle", "--as-of", at.isoformat())
-        TOOK[f"a cycle of {len(polls[-1].events)} events, project parsed anew"] = done.seconds
+        TOOK[f"a cycle of {len(polls[-1].events)} events"] = done.seconds
         finals = [game for game in _games(league) if game["status"] == "Final" and game["date"] == SLATE]
         assert 4 <= len(finals) <= LEAGUE.games_per_day
         yield Evening(made, league, polls, finals)
@@ -87,6 +88,16 @@ def test_a_cycle_runs_what_is_due(evening: Evening) -> None:
         assert counts[task] == 5
     assert counts["run_team_stats"] == 1
     assert evening.warehouse.value("select count(*) from ops.task_runs where state <> 'succeeded'") == 0
+
+
+def test_cycles_of_one_process_parse_the_project_once(evening: Evening) -> None:
+    with patch.dict(os.environ, evening.warehouse.environment()):
+        with open_pipeline(load_settings(), evening.end) as first:
+            parsed = first.project._manifest
+        with open_pipeline(load_settings(), evening.end) as second:
+            second.project.parse()
+    assert parsed is not None
+    assert second.project._manifest is parsed
 
 
 def test_every_change_of_the_boards_is_kept(evening: Evening) -> None:
@@ -140,7 +151,7 @@ def test_the_board_marks_the_games_that_had_begun_by_the_start_as_listed_then(ev
     made = evening.warehouse
     # The function comes with the view; that of the copied warehouse asks the other database.
     with patch.dict(os.environ, made.environment()):
-        Project(target=made.target).invoke("run", ["--select", "price_offers"], as_of=END)
+        made.project.invoke("run", ["--select", "price_offers"], as_of=END)
     moved = set()
     for poll, later in pairwise(evening.polls):
         starts = {event["id"]: instant(event["commence_time"]) for event in poll.events if event["bookmakers"]}

@@ -15,7 +15,7 @@ from extract import history
 from extract.landing import land
 from ops.clock import Clock
 from ops.ledger import Ledger
-from ops.transform import Project
+from ops.transform import project_in
 from ops.warehouse import Connection
 from tests.end_to_end.recordings import POLLS, Poll, account, extract, instant, live_polls, names_of
 from tests.end_to_end.warehouses import TOOK, Warehouse, assert_closes, kept_changes, warehouse
@@ -189,7 +189,7 @@ def test_a_full_rebuild_equals_what_grew_load_by_load(in_order: Warehouse, loads
         for mart in marts:
             cursor.execute(sql.SQL("create table grown.{0} as table marts.{0}").format(sql.Identifier(mart)))
     with patch.dict(os.environ, in_order.environment()):
-        built = Project(target=in_order.target).invoke(
+        built = project_in(in_order.target).invoke(
             "build", ["--exclude-resource-type", "unit_test"], as_of=_after(loads), full_refresh=True
         )
     assert sum(node.resource_type == "test" for node in built.nodes) > 100

@@ -19,6 +19,7 @@ from ops.warehouse import Connection
 from simulator import League
 from simulator.source import Wanted
 from tests.end_to_end.arrivals import TAGS, Harness, Load, Payload, content_of, differences
+from tests.end_to_end.warehouses import unmade, working_folder
 from tests.end_to_end.worlds import BOOKS, FEATURED, NBA, NBA_LEAGUE, odds_answer
 
 LEAGUE = League(NBA_LEAGUE)
@@ -27,7 +28,8 @@ BEFORE, REFUSED, AFTER, END = (datetime(2026, 11, 10, hour, tzinfo=UTC) for hour
 
 @pytest.fixture
 def harness(server: Connection, deployed: Connection, targets: Path) -> Iterator[Harness]:
-    made = Harness(server.in_database("replayed_elements"), deployed, targets / "replayed_elements", END)
+    connection = unmade(server)
+    made = Harness(connection, deployed, working_folder(targets, connection), END)
     made.make_anew()
     yield made
     made.drop()

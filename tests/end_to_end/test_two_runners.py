@@ -22,7 +22,7 @@ from ops.warehouse import Connection, drop_database
 from simulator import League, LeagueSettings, SimulatorApp, SimulatorClock, serve
 from tests.end_to_end.arrivals import differences
 from tests.end_to_end.crashing import Ground
-from tests.end_to_end.warehouses import simulated
+from tests.end_to_end.warehouses import simulated, unmade, working_folder
 
 pytestmark = pytest.mark.skipif(
     "RUNNERS_SECONDS" not in os.environ, reason="minutes of cycles side by side: RUNNERS_SECONDS=600 runs them"
@@ -49,7 +49,8 @@ OVERLAPPING = """
 @pytest.fixture
 def ground(server: Connection, deployed: Connection, targets: Path) -> Iterator[Ground]:
     with serve(SimulatorApp(League(LEAGUE), SimulatorClock(START + timedelta(days=2)))) as simulator:
-        made = Ground(server.in_database("two_runners"), simulated(simulator.base_url), targets / "two_runners")
+        connection = unmade(server)
+        made = Ground(connection, simulated(simulator.base_url), working_folder(targets, connection))
         made.restore(deployed.database)
         yield made
         drop_database(made.connection)

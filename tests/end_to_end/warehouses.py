@@ -2,13 +2,13 @@
 
 import contextlib
 import io
+import itertools
 import os
 import subprocess
 import sys
 import time
-import uuid
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
@@ -49,7 +49,7 @@ class Warehouse:
 
     connection: Connection
     target: Path
-    settings: dict[str, str] = field(default_factory=dict)
+    settings: dict[str, str]
 
     def environment(self) -> dict[str, str]:
         """The variables that make commands work in this warehouse."""
@@ -166,19 +166,35 @@ def warehouse(
     """A warehouse of its own, dropped at the end.
 
     Args:
-        folder: where dbt works.
+        folder: where dbt works, see `working_folder`.
         template: a warehouse to copy; without one it has its migrations and nothing else.
         settings: variables that commands in it shall see.
     """
-    connection = server.in_database(f"test_{uuid.uuid4().hex[:12]}")
+    connection = unmade(server)
     if template is None:
         prepare(connection)
     else:
         with server.in_database("postgres").session() as session, session.cursor() as cursor:
             names = [sql.Identifier(name) for name in (connection.database, template.database)]
             cursor.execute(sql.SQL("create database {} template {}").format(*names))
-    yield Warehouse(connection, folder / connection.database, settings)
+    yield Warehouse(connection, working_folder(folder, connection), settings)
     drop_database(connection)
+
+
+def unmade(server: Connection) -> Connection:
+    """A connection to a database that is not there yet.
+
+    It has the first name that no database has: dbt parses the project anew for each name that it has not seen yet.
+    """
+    with server.in_database("postgres").session() as session, session.cursor() as cursor:
+        cursor.execute("select datname from pg_database")
+        taken = {name for (name,) in cursor.fetchall()}
+    return server.in_database(next(name for number in itertools.count() if (name := f"made_{number}") not in taken))
+
+
+def working_folder(targets: Path, connection: Connection) -> Path:
+    """Where dbt works for databases of this name."""
+    return targets / f"{connection.port}_{connection.database}"
 
 
 def simulated(base_url: str) -> dict[str, str]:

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 import structlog
+from dbt.adapters.base.impl import DEFAULT_BASE_BEHAVIOR_FLAGS
 
 from ops.errors import TransformError
 from ops.paths import ROOT
@@ -91,6 +92,20 @@ def test_each_build_sees_its_own_now_though_the_project_is_parsed_once(
     assert _moments(warehouse) == [NOON, NOON + timedelta(minutes=15, microseconds=1)]
     assert result.row_count == 1
     assert {node.name for node in result.nodes if node.resource_type == "model"} == {"moments"}
+
+
+def test_a_command_leaves_nothing_behind_that_the_next_has_to_look_through(
+    project: Project, warehouse: Connection
+) -> None:
+    project.build("ingest", as_of=NOON)
+    flags = list(DEFAULT_BASE_BEHAVIOR_FLAGS)
+    project.build("ingest", as_of=NOON)
+    project.build("ingest", as_of=NOON)
+    assert flags == DEFAULT_BASE_BEHAVIOR_FLAGS
+    # Each once, and none of them PostgreSQL's own, which belongs to the adapter of one command.
+    names = [flag["name"] for flag in flags]
+    assert len(names) == len(set(names))
+    assert not any(str(name).startswith("postgres") for name in names)
 
 
 def test_a_full_refresh_begins_anew(project: Project, warehouse: Connection) -> None:

@@ -8,9 +8,8 @@ from pathlib import Path
 from typing import Any
 from unittest import mock
 
-from dbt.cli.main import dbtRunner
-
 from ops.paths import ROOT
+from ops.transform import run_dbt
 
 PROJECT = """
 name: sandbox
@@ -97,4 +96,4 @@ class Sandbox:
             "--no-write-json",
         ]
         folders = ["--project-dir", folder, "--profiles-dir", folder, "--log-path", f"{folder}/logs"]
-        return dbtRunner().invoke([*quiet, command, *arguments, *folders, "--target-path", f"{folder}/target"])
+        return run_dbt([*quiet, command, *arguments, *folders, "--target-path", f"{folder}/target"])

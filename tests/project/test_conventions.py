@@ -9,9 +9,9 @@ from typing import Any
 from unittest import mock
 
 import pytest
-from dbt.cli.main import dbtRunner
 
 from ops.paths import ROOT
+from ops.transform import run_dbt
 from tests.project import conventions
 from tests.project.conventions import RULES, Project, Violation
 
@@ -23,7 +23,7 @@ def parse(project: Path, folder: Path) -> Project:
     folders = ["--project-dir", str(project), "--profiles-dir", str(folder)]
     written = ["--target-path", str(folder / "target"), "--log-path", str(folder / "logs")]
     with mock.patch.dict(os.environ, nowhere):
-        result = dbtRunner().invoke(["--quiet", "--no-print", "--log-level", "none", "parse", *folders, *written])
+        result = run_dbt(["--quiet", "--no-print", "--log-level", "none", "parse", *folders, *written])
     assert result.success, result.exception
     return Project.from_manifest(json.loads((folder / "target" / "manifest.json").read_text()))
 
