@@ -6,12 +6,13 @@ is kept, the rest lands, and ``Landing.raise_failures`` fails the task afterward
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any
 
 import dlt
+import pyarrow as pa  # type: ignore[import-untyped]
 import structlog
 from dlt.extract import DltResource, DltSource
 
@@ -139,6 +140,24 @@ def extraction(
             yield resource(endpoint, responses)
 
     return Extraction(dlt.source(resources, name=name)(), problems, ids)
+
+
+def of_tables(name: str, endpoint: str, tables: Iterable[tuple[str, pa.Table]], problems: Problems) -> Extraction:
+    """A dlt source with one resource, over rows that are made already; nothing of them is kept by the ledger.
+
+    Args:
+        name: ``odds_api`` or ``balldontlie``.
+        endpoint: the name of the resource.
+        tables: see ``landing_tables``.
+        problems: what went wrong while they were made.
+    """
+
+    def rows() -> Iterator[Any]:
+        for table_name, table in tables:
+            yield dlt.mark.with_table_name(table, table_name)
+
+    resource = dlt.resource(rows, name=endpoint, write_disposition="append")
+    return Extraction(dlt.source(lambda: resource, name=name)(), problems)
 
 
 def _keeping(name: str, responses: Iterator[Response], ledger: Ledger, kept: list[str]) -> Iterator[Response]:

@@ -32,6 +32,10 @@ a withdrawal of all that it shows, but its 101.0 would pass for +101: it is refu
 
 Every file is an observation: the same content at two times lands twice. What was
 landed before, by hash and time, is left out.
+
+Files are read one load ahead: while the warehouse takes a load in, a thread reads the
+next and makes its rows. The parsed JSON is let go then, so that at most one load is in
+memory as JSON, and another as rows.
 """
 
 from __future__ import annotations
@@ -43,6 +47,7 @@ import tarfile
 import zipfile
 import zlib
 from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import islice
@@ -50,9 +55,11 @@ from pathlib import Path
 from typing import IO, Any, cast
 from uuid import NAMESPACE_URL, uuid5
 
-from extract.extraction import Extraction, Problems, extraction
+import pyarrow as pa  # type: ignore[import-untyped]
+
+from extract.extraction import Extraction, Problems, of_tables
 from extract.odds_api import parse_time, snapshot_params
-from extract.payloads import Response, digest, garbage_kept, parse_json
+from extract.payloads import Response, digest, garbage_kept, landing_tables, parse_json
 from extract.records import DeadLetter, ExtractError, Ledger, UnreadableFile
 
 FILES_PER_LOAD = 500
@@ -104,19 +111,30 @@ class _Kind:
 
 @dataclass(slots=True)
 class _Chunk:
-    """Responses of one source that become one load."""
+    """Responses of one source that become one load.
+
+    Attributes:
+        letters: dead letters of its files and elements, to be written down at its turn.
+        tables: its rows, by landing table.
+    """
 
     source: str = "odds_api"
     responses: list[Response] = field(default_factory=list)
     byte_count: int = 0
     problems: Problems = field(default_factory=Problems)
+    letters: list[DeadLetter] = field(default_factory=list)
+    tables: list[tuple[str, pa.Table]] = field(default_factory=list)
 
     def is_full(self) -> bool:
         return len(self.responses) >= FILES_PER_LOAD or self.byte_count >= _BYTES_PER_LOAD
 
-    def extraction(self, ledger: Ledger) -> Extraction:
-        endpoints = {"recorded": iter(self.responses)}
-        return extraction(self.source, endpoints, self.problems, ledger, batch=FILES_PER_LOAD)
+    def dead_letter(self, letter: DeadLetter) -> None:
+        self.letters.append(letter)
+
+    def make_rows(self) -> None:
+        """Make rows of the responses and let them go."""
+        self.tables = list(landing_tables(self.source, self.responses, self))
+        self.responses.clear()
 
 
 def recorded(
@@ -135,8 +153,8 @@ def recorded(
         paths: what to read; all must be there.
         now: ``captured_at`` of BallDontLie files whose name has no time.
         is_landed: by source, response hash and time (None where the file has none of
-            its own); see ``landing.landed_responses``.
-        ledger: receives the dead letters.
+            its own); see ``landing.landed_responses``. It is called in a thread.
+        ledger: receives the dead letters, each before its load.
 
     Yields:
         Extractions; land each before asking for the next. The last may be without rows.
@@ -148,23 +166,32 @@ def recorded(
     for path in given:
         if not path.exists():
             raise UnreadableFile(f"{path} is not there: give a file, a folder or an archive")
-    return _extractions(_chunks(given, now, is_landed, ledger), ledger)
+    return _extractions(_chunks(given, now, is_landed), ledger)
 
 
 def _extractions(chunks: Iterator[_Chunk], ledger: Ledger) -> Iterator[Extraction]:
-    while True:
+    """An extraction a chunk; the next chunk is read while this one is landed."""
+
+    def read() -> _Chunk | None:
         with garbage_kept():
             chunk = next(chunks, None)
-        if chunk is None:
-            return
-        yield chunk.extraction(ledger)
+            if chunk is not None:
+                chunk.make_rows()
+            return chunk
+
+    with ThreadPoolExecutor(max_workers=1, thread_name_prefix="read-ahead") as reader:
+        reading = reader.submit(read)
+        while (chunk := reading.result()) is not None:
+            reading = reader.submit(read)
+            for letter in chunk.letters:
+                ledger.dead_letter(letter)
+            yield of_tables(chunk.source, "recorded", chunk.tables, chunk.problems)
 
 
 def _chunks(
     paths: list[Path],
     now: datetime,
     is_landed: Callable[[str, str, datetime | None], bool],
-    ledger: Ledger,
 ) -> Iterator[_Chunk]:
     chunk = _Chunk()
     seen: set[tuple[str, datetime | None]] = set()
@@ -176,7 +203,7 @@ def _chunks(
             _refuse_decimal_odds(kind, file)
         except UnreadableFile as failure:
             chunk.problems.failures.append(failure)
-            ledger.dead_letter(_dead_file(file, failure, chunk.source))
+            chunk.dead_letter(_dead_file(file, failure, chunk.source))
             continue
         last_in_folder[file.folder] = kind
         response_hash = digest(body)

@@ -19,6 +19,7 @@ import hashlib
 import json
 import math
 import re
+import threading
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, fields
 from datetime import UTC, datetime
@@ -28,7 +29,7 @@ import orjson
 import pyarrow as pa  # type: ignore[import-untyped]
 
 from extract.contracts import CHECKS, Breach
-from extract.records import DeadLetter, Ledger
+from extract.records import DeadLetter, DeadLetters
 
 LARGEST_ELEMENT = 4 * 2**20
 """Characters of JSON; the largest element recorded, an event with the props of ten bookmakers, has 42,664 bytes."""
@@ -94,21 +95,44 @@ class _Unlandable(Exception):
     """An element that cannot be landed, with a short reason."""
 
 
+class _Stretches:
+    """How many stretches leave the collector out at this moment, in all threads."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._count = 0
+        self._was_enabled = False
+
+    def begin(self) -> None:
+        with self._lock:
+            if self._count == 0:
+                self._was_enabled = gc.isenabled()
+                gc.disable()
+            self._count += 1
+
+    def end(self) -> None:
+        with self._lock:
+            self._count -= 1
+            if self._count == 0 and self._was_enabled:
+                gc.enable()
+
+
+_stretches = _Stretches()
+
+
 @contextlib.contextmanager
 def garbage_kept() -> Iterator[None]:
     """Leave the cyclic garbage collector out of a stretch that makes objects by the million.
 
     Parsed JSON has no cycles, and the collector would go through all of it, and all else that the process
     holds, whenever it has grown by a quarter: that took two fifths of landing recorded files. What a stretch
-    makes must be bounded.
+    makes must be bounded. Of stretches in several threads the last to end lets the collector in again.
     """
-    was_enabled = gc.isenabled()
-    gc.disable()
+    _stretches.begin()
     try:
         yield
     finally:
-        if was_enabled:
-            gc.enable()
+        _stretches.end()
 
 
 def parse_json(body: bytes) -> Any:
@@ -363,7 +387,7 @@ class _Rows:
         )
 
 
-def landing_tables(source: str, responses: Iterable[Response], ledger: Ledger) -> Iterator[tuple[str, pa.Table]]:
+def landing_tables(source: str, responses: Iterable[Response], ledger: DeadLetters) -> Iterator[tuple[str, pa.Table]]:
     """Rows of the landing tables, as (table name, Arrow table), one table each.
 
     Args:

@@ -94,14 +94,18 @@ class Clock(Protocol):
         """The present instant, with a time zone, in UTC."""
 
 
-class Ledger(Protocol):
+class DeadLetters(Protocol):
+    """Where dead letters go."""
+
+    def dead_letter(self, letter: DeadLetter) -> None:
+        """Keep one dead letter; the same natural key again counts as an attempt."""
+
+
+class Ledger(DeadLetters, Protocol):
     """Where requests and dead letters are written down."""
 
     def record_request(self, request: ApiRequest) -> None:
         """Keep one finished request."""
-
-    def dead_letter(self, letter: DeadLetter) -> None:
-        """Keep one dead letter; the same natural key again counts as an attempt."""
 
     def outage(self, source: str) -> Outage | None:
         """The latest requests of a source in a row that no runner got an answer to; None if the last was answered."""

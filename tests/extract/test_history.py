@@ -7,6 +7,7 @@ import io
 import json
 import lzma
 import tarfile
+import threading
 import zipfile
 from datetime import UTC, datetime
 from hashlib import sha256
@@ -350,3 +351,47 @@ def test_a_load_holds_one_source_and_so_many_files(tmp_path: Path, monkeypatch: 
     loads = [(one.source.name, len(responses([one]))) for one in read(tmp_path)]
 
     assert loads == [("odds_api", 2), ("odds_api", 2), ("odds_api", 1), ("balldontlie", 1)]
+
+
+def test_the_next_load_is_read_while_this_one_is_landed_and_its_dead_letters_wait_for_their_turn(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(history, "FILES_PER_LOAD", 1)
+    write(tmp_path, "2026-07-14T160000Z.json", [offered()])
+    write(tmp_path, "2026-07-14T160100Z.json", [offered() | {"commence_time": None}])
+    write(tmp_path, "2026-07-14T160200Z.json", [offered()])
+    asked, has_asked_thrice, book = list[datetime | None](), threading.Event(), Book()
+
+    def is_landed(source: str, response_hash: str, captured_at: datetime | None) -> bool:
+        asked.append(captured_at)
+        if len(asked) == 3:
+            has_asked_thrice.set()
+        return False
+
+    loads = recorded([tmp_path], now=NOW, is_landed=is_landed, ledger=book)
+
+    next(loads)
+    # A load is complete when the response after it has been read: the third file ends the second load.
+    assert has_asked_thrice.wait(30)
+    assert book.letters == []
+
+    next(loads)
+    assert [letter.reason for letter in book.letters] == ["wrong_shape"]
+    assert len(list(loads)) == 1
+
+
+def test_what_fails_while_reading_ahead_fails_the_import(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(history, "FILES_PER_LOAD", 1)
+    for minute in range(3):
+        write(tmp_path, f"2026-07-14T16{minute:02}00Z.json", [offered()])
+
+    def is_landed(source: str, response_hash: str, captured_at: datetime | None) -> bool:
+        if captured_at == datetime(2026, 7, 14, 16, 2, tzinfo=UTC):
+            raise ConnectionError("the warehouse went away")
+        return False
+
+    loads = recorded([tmp_path], now=NOW, is_landed=is_landed, ledger=Book())
+
+    next(loads)
+    with pytest.raises(ConnectionError, match="went away"):
+        next(loads)

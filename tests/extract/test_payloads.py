@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import json
+from contextlib import ExitStack
 from hashlib import md5
 from typing import Any
 
@@ -14,6 +16,7 @@ from extract.payloads import (
     Response,
     canonical_json,
     content_digest,
+    garbage_kept,
     landing_tables,
     parse_json,
     storable_json,
@@ -193,3 +196,15 @@ def test_all_rows_of_a_response_share_its_instant_and_request() -> None:
 
     assert set(tables["odds"].column("captured_at").to_pylist()) == {NOW}
     assert set(tables["odds"].column("request_id").to_pylist()) == {"r-1"}
+
+
+def test_the_collector_comes_back_with_the_end_of_the_last_stretch_whichever_ends_first() -> None:
+    first, second = ExitStack(), ExitStack()
+    first.enter_context(garbage_kept())
+    second.enter_context(garbage_kept())
+
+    first.close()
+    assert not gc.isenabled()
+
+    second.close()
+    assert gc.isenabled()

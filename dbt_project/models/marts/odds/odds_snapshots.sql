@@ -371,11 +371,13 @@ observations_in_time as (
 
 ),
 
-prices_changed as (
+-- One in ten tells something: what is read twice from here on is kept small.
+observations_judged as (
 
     select
         *,
         case
+            when is_kept then null
             when observation_number = 1 then 'opened'
             when
                 previous_change_kind = 'withdrawn'
@@ -385,20 +387,37 @@ prices_changed as (
                 (price_american is distinct from previous_price_american)
                 or (line_points is distinct from previous_line_points)
                 then 'moved'
-        end as change
+        end as change,
+        (
+            next_captured_at is not null
+            and (change_kind is distinct from 'withdrawn')
+            and (seen_again_at is null or seen_again_at > next_captured_at)
+        ) as is_withdrawn_next
     from observations_in_time
-    where not is_kept
+
+),
+
+observations_that_tell as materialized (
+
+    select *
+    from observations_judged
+    where change is not null or is_withdrawn_next
+
+),
+
+prices_changed as (
+
+    select *
+    from observations_that_tell
+    where change is not null
 
 ),
 
 markets_withdrawn as (
 
     select *
-    from observations_in_time
-    where
-        next_captured_at is not null
-        and change_kind is distinct from 'withdrawn'
-        and (seen_again_at is null or seen_again_at > next_captured_at)
+    from observations_that_tell
+    where is_withdrawn_next
 
 ),
 
@@ -453,7 +472,6 @@ changes as (
         commences_at,
         change as change_kind
     from prices_changed
-    where change is not null
 
     union all
 
