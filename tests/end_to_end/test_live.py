@@ -16,6 +16,7 @@ import requests
 
 from ops.settings import load_settings
 from ops.tasks import open_pipeline
+from ops.transform import project_in
 from ops.warehouse import Connection
 from simulator import DEFAULT_KEY, League, LeagueSettings, Options, Simulator, SimulatorApp, SimulatorClock, serve
 from tests.end_to_end.recordings import OTHER_NAMES, Poll, account, instant
@@ -151,7 +152,7 @@ def test_the_board_marks_the_games_that_had_begun_by_the_start_as_listed_then(ev
     made = evening.warehouse
     # The function comes with the view; that of the copied warehouse asks the other database.
     with patch.dict(os.environ, made.environment()):
-        made.project.invoke("run", ["--select", "price_offers"], as_of=END)
+        project_in(made.target).invoke("run", ["--select", "price_offers"], as_of=END)
     moved = set()
     for poll, later in pairwise(evening.polls):
         starts = {event["id"]: instant(event["commence_time"]) for event in poll.events if event["bookmakers"]}

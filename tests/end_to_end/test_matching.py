@@ -27,7 +27,7 @@ WEEKS = [datetime(2026, 11, 10, 23, 30, tzinfo=UTC) + timedelta(weeks=weeks) for
 
 @pytest.fixture(scope="module")
 def anew(server: Connection, deployed: Connection, targets: Path) -> Iterator[Harness]:
-    made = Harness(server.in_database("matching"), deployed, targets / "matching", END)
+    made = Harness(server.in_database("harness"), deployed, targets / "harness", END)
     yield made
     made.drop()
 

@@ -16,7 +16,7 @@ from unittest.mock import patch
 import pytest
 import requests
 
-from ops.transform import Project
+from ops.transform import project_in
 from ops.warehouse import Connection
 from simulator import DEFAULT_KEY, League, Simulator, SimulatorApp, SimulatorClock, serve
 from tests.end_to_end.storms import LEAGUE, START, Night, instants
@@ -70,7 +70,7 @@ def told(server: Connection, deployed: Connection, targets: Path) -> Iterator[To
         )
         # The function comes with the view; that of the copied warehouse asks the other database.
         with patch.dict(os.environ, made.environment()):
-            Project(target=made.target).invoke("run", ["--select", "price_offers"], as_of=SECOND)
+            project_in(made.target).invoke("run", ["--select", "price_offers"], as_of=SECOND)
         board: dict[str, set[datetime]] = {}
         for event_id, seen_at in made.rows("select event_id, seen_at from marts.board_at(%s)", [SECOND]):
             board.setdefault(event_id, set()).add(seen_at)
