@@ -4,9 +4,9 @@ import os
 import sys
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
@@ -148,24 +148,39 @@ def test_closes_are_measured_across_the_start(evening: Evening) -> None:
 
 
 def test_the_board_marks_the_games_that_had_begun_by_the_start_as_listed_then(evening: Evening) -> None:
-    """Whatever start was listed later: games tip off some minutes after the start that was listed before."""
+    """Whatever start is listed later: one that is planted changes no board of before."""
     made = evening.warehouse
     # The function comes with the view; that of the copied warehouse asks the other database.
     with patch.dict(os.environ, made.environment()):
         project_in(made.target).invoke("run", ["--select", "price_offers"], as_of=END)
-    moved = set()
-    for poll, later in pairwise(evening.polls):
-        starts = {event["id"]: instant(event["commence_time"]) for event in poll.events if event["bookmakers"]}
-        at = poll.captured_at + timedelta(minutes=7)
-        board = dict(made.rows("select distinct event_id, is_in_play from marts.board_at(%s)", [at]))
-        assert board == {event_id: starts[event_id] <= at for event_id in board}
-        assert board.keys() <= starts.keys()
-        assert set(board.values()) == {True, False}
-        moved |= {
-            event["id"] for event in later.events if board.get(event["id"]) and instant(event["commence_time"]) > at
-        }
-    # By what was known only later they had not begun.
-    assert moved
+    seen = set()
+    with closing(made.connection.connect(autocommit=False)) as session, session.cursor() as cursor:
+        for is_planted in (False, True):
+            for poll in evening.polls:
+                at = poll.captured_at + timedelta(seconds=1)
+                starts = {event["id"]: instant(event["commence_time"]) for event in poll.events}
+                cursor.execute("select distinct event_id, is_in_play from marts.board_at(%s)", [at])
+                board = dict(cursor.fetchall())
+                assert board == {event_id: starts[event_id] <= at for event_id in board}, is_planted
+                seen |= set(board.values())
+            if is_planted:
+                break
+            cursor.execute(
+                """
+                insert into marts.event_versions (
+                    event_id, first_seen_at, last_seen_at, sport_key, home_team_name, away_team_name, commences_at,
+                    status, first_listed_at
+                )
+                select
+                    event_id, %(later)s, %(later)s, sport_key, home_team_name, away_team_name,
+                    commences_at + interval '10 hours', status, first_listed_at
+                from marts.event_versions
+                where superseded_at is null and first_seen_at < %(later)s
+                """,
+                {"later": END + QUARTER},
+            )
+            assert cursor.rowcount > 4
+    assert seen == {True, False}
 
 
 def test_results_are_what_the_schedule_says(evening: Evening) -> None:

@@ -302,7 +302,7 @@ books_with_last_look as (
 
     select
         *,
-        exists (
+        exists(
             select 1
             from captures
             where

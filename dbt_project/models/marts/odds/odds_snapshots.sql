@@ -231,9 +231,9 @@ captures_by_book as (
         array_agg(distinct captures.captured_at order by captures.captured_at)
             as instants,
         -- Those at which a capture may be silent about some event.
-        array_agg(captures.captured_at)
-            filter (where captures.refused_event_ids is not null)
-            as curtailed_instants
+        array_agg(captures.captured_at) filter (
+            where captures.refused_event_ids is not null
+        ) as curtailed_instants
     from books_with_capture_before as books
     cross join
         lateral (

@@ -334,8 +334,9 @@ captures_by_sport as (
 ),
 
 -- Gone is what the capture after the next one, counted from its last listing
--- on, or from a response that may have had it, still does not show. A listing in a capture is the next one itself; one
--- by another endpoint may belong to either of two captures.
+-- on, or from a response that may have had it, still does not show. A listing
+-- in a capture is the next one itself; one by another endpoint may belong to
+-- either of two captures.
 times_with_miss as (
 
     select
