@@ -52,7 +52,8 @@ LANDED = {
     "staging_odds_api": ("events", "odds", "scores", "responses"),
     "staging_balldontlie": ("teams", "players", "games", "stats", "responses"),
 }
-NOT_OF_THE_RESPONSE = ("request_id", "_dlt_load_id", "_dlt_id")
+NOT_OF_THE_RESPONSE = ("request_id", "_dlt_load_id", "_dlt_id", "refused_event_ids")
+"""What is not told by the source; what was refused of a response stays written there when it has been replayed."""
 
 
 class Unbuilt(Project):
@@ -190,7 +191,7 @@ class Night:
             return dead_letters.find(ledger, state=state)
 
     def landed(self) -> dict[str, Counter[str]]:
-        """By landing table, what stands in it, apart from the names of requests and loads; each thing once.
+        """By landing table, what stands in it of the responses themselves; each thing once.
 
         What came twice at one instant is the same to every model, so it counts once.
         """

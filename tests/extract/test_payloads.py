@@ -120,6 +120,9 @@ def test_one_bad_element_is_a_dead_letter_and_the_rest_lands() -> None:
 
     assert tables["odds"].column("event_id").to_pylist() == [offered()["id"]]
     assert tables["responses"].column("element_count").to_pylist() == [6]
+    # Of two the id cannot be read.
+    told = json.loads(tables["responses"].column("refused_event_ids").to_pylist()[0])
+    assert told == [None, None, "a" * 32, "b" * 32, "c" * 32]
     letters = {letter.reason: letter for letter in book.letters}
     assert [letter.reason for letter in book.letters] == [
         "missing_id",
@@ -136,6 +139,18 @@ def test_one_bad_element_is_a_dead_letter_and_the_rest_lands() -> None:
     assert b"\\u0000" in book.letters[2].raw_body
     assert book.letters[3].raw_body is not None
     assert b"D\xe9nver" in book.letters[3].raw_body
+
+
+@pytest.mark.parametrize("event_id", ["", " ", 7, "x" * 201, "a\0b", "a\ud800b", ["a"]])
+def test_an_id_that_could_not_be_landed_is_none(event_id: Any) -> None:
+    tables = dict(landing_tables("odds_api", [respond("odds", offered(), event(event_id))], Book()))
+    assert tables["responses"].column("refused_event_ids").to_pylist() == ["[null]"]
+
+
+def test_where_all_landed_or_no_element_is_an_event_nothing_is_said_of_refusals() -> None:
+    responses = [respond("odds", offered()), respond("odds"), respond("sports", {"key": None})]
+    tables = dict(landing_tables("odds_api", responses, Book()))
+    assert tables["responses"].column("refused_event_ids").to_pylist() == [None, None, None]
 
 
 def test_the_same_bad_element_has_the_same_natural_key_each_time() -> None:

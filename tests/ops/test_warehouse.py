@@ -4,17 +4,25 @@ import dataclasses
 import socket
 import threading
 import uuid
+from collections import Counter
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import psycopg2
 import pytest
 from psycopg2 import sql
 
+from extract.extraction import Problems, extraction
+from extract.landing import land
+from extract.payloads import Response
+from ops.clock import Clock
 from ops.errors import WarehouseError
+from ops.ledger import Ledger
 from ops.paths import MIGRATIONS
 from ops.roles import open_warehouse
 from ops.settings import load_settings
-from ops.warehouse import Connection, check_version, create_database, drop_database, migrate, prepare
+from ops.warehouse import Connection, check_version, create_database, drop_database, migrate, prepare, roll_back
 
 
 def _tables(connection: Connection) -> set[str]:
@@ -51,6 +59,36 @@ def test_migrations_go_back_and_forth(empty_database: Connection) -> None:
     assert not any(table.startswith(("ops.", "staging_")) for table in _tables(empty_database))
     assert migrate(empty_database)
     assert _tables(empty_database) == there
+
+
+def test_what_was_refused_before_it_was_written_down_is_known_by_its_dead_letters(warehouse: Connection) -> None:
+    """The migration finds what landing writes, and has the models that read absence take those loads in again."""
+    at = datetime(2026, 11, 23, 12, tzinfo=UTC)
+    elements: dict[str, list[Any]] = {
+        "broken": [{"id": "a" * 32, "sport_key": "basketball_nba"}, {"id": None}, {"id": "b" * 32}],
+        "whole": [],
+    }
+    told = "select request_id, refused_event_ids from staging_odds_api.responses order by request_id"
+    with Ledger(warehouse, Clock(at)) as ledger:
+        for name, listed in elements.items():
+            response = Response(name, "odds", at, {}, listed, name, sport_key="basketball_nba")
+            land(warehouse.url, extraction("odds_api", {"odds": iter([response])}, Problems(), ledger))
+        ledger.query(
+            "insert into ops.model_loads (model_name, source_schema, load_id, is_done) "
+            "select model_name, 'staging_odds_api', load_id, true from staging_odds_api._dlt_loads "
+            "cross join (values ('markets'), ('market_scores')) as models (model_name)"
+        )
+        before = dict(ledger.query(told))
+        assert before == {"broken": ["a" * 32, None, "b" * 32], "whole": None}
+        assert roll_back(warehouse) == ["0009.refused_elements"]
+        assert migrate(warehouse) == ["0009.refused_elements"]
+        after = dict(ledger.query(told))
+        assert after["whole"] is None
+        assert Counter(after["broken"]) == Counter(before["broken"])
+        assert ledger.query(
+            "select model_name, request_id from ops.model_loads "
+            "inner join staging_odds_api.responses on load_id = _dlt_load_id where not is_done"
+        ) == [("markets", "broken")]
 
 
 def test_runners_that_migrate_at_once_wait_for_each_other(empty_database: Connection) -> None:
