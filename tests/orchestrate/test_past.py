@@ -404,8 +404,10 @@ def test_a_request_that_fails_again_stays_open(pipeline: Pipeline, simulator: Si
 def test_a_refused_element_lands_among_those_of_its_response_once_it_can(pipeline: Pipeline) -> None:
     def letter(payload: Any) -> DeadLetter:
         captured_at = "2026-11-23T17:00:00+00:00"
-        how = {"endpoint": "odds", "params": {"markets": "h2h"}, "captured_at": captured_at}
+        how = {"endpoint": "odds", "params": {"markets": "h2h"}, "captured_at": captured_at, "request_id": request_id}
         return DeadLetter("element", "odds_api", "odds", "odds/1", "missing_id", "id is None", payload, None, how)
+
+    request_id = str(uuid4())
 
     pipeline.ledger.dead_letter(letter({"sport_key": NBA}))
     [kept] = dead_letters.find(pipeline.ledger)
@@ -415,8 +417,8 @@ def test_a_refused_element_lands_among_those_of_its_response_once_it_can(pipelin
     pipeline.ledger.dead_letter(letter(sound))
     kept = next(one for one in dead_letters.find(pipeline.ledger) if one.natural_key == "odds/1")
     assert replay(pipeline, kept) == 1
-    assert pipeline.ledger.query("select event_id, captured_at from staging_odds_api.odds") == [
-        ("e" * 32, datetime(2026, 11, 23, 17, tzinfo=UTC))
+    assert pipeline.ledger.query("select event_id, captured_at, request_id from staging_odds_api.odds") == [
+        ("e" * 32, datetime(2026, 11, 23, 17, tzinfo=UTC), request_id)
     ]
     # A row of `responses` would say that this was all there was.
     assert _count(pipeline, "staging_odds_api.responses") == 0

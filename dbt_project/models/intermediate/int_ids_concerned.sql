@@ -283,7 +283,7 @@ games_reached as (
 
 ),
 
-final as (
+ids_concerned as (
 
     select
         'odds_api' as source,
@@ -310,11 +310,17 @@ final as (
     from changes_told
     where balldontlie_game_id is not null
 
+),
+
+final as (
+
+    select
+        source,
+        source_id,
+        game_id,
+        array[source, source_id, game_id::text]::text as row_key
+    from ids_concerned
+
 )
 
-select
-    source,
-    source_id,
-    game_id,
-    array[source, source_id, game_id::text]::text as row_key
-from final
+select * from final
