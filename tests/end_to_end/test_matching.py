@@ -11,6 +11,7 @@ import pytest
 from ops.warehouse import Connection
 from simulator import League
 from tests.end_to_end.arrivals import Harness, Payload, content_of, differences
+from tests.end_to_end.warehouses import unmade, working_folder
 from tests.end_to_end.worlds import NBA, NBA_LEAGUE, balldontlie_answer, odds_answer
 
 LEAGUE = League(NBA_LEAGUE)
@@ -27,7 +28,8 @@ WEEKS = [datetime(2026, 11, 10, 23, 30, tzinfo=UTC) + timedelta(weeks=weeks) for
 
 @pytest.fixture(scope="module")
 def anew(server: Connection, deployed: Connection, targets: Path) -> Iterator[Harness]:
-    made = Harness(server.in_database("harness"), deployed, targets / "harness", END)
+    connection = unmade(server)
+    made = Harness(connection, deployed, working_folder(targets, connection), END)
     yield made
     made.drop()
 

@@ -75,12 +75,17 @@ changes_told as (
 games_by_version_told as (
 
     select
-        changes_told.*,
-        present_games.game_id
+        changes_told.begins_at,
+        changes_told.ends_at,
+        present_games.*
     from changes_told
     cross join
         lateral (
-            select games.game_id
+            select
+                games.game_id,
+                games.league,
+                games.home_team_id,
+                games.away_team_id
             from games
             where games.balldontlie_game_id = changes_told.balldontlie_game_id
             order by games.balldontlie_game_id
@@ -150,20 +155,12 @@ starts_told as (
     union distinct
 
     select
-        present_games.league,
-        present_games.home_team_id,
-        present_games.away_team_id,
-        games_by_version_told.begins_at,
-        games_by_version_told.ends_at
+        league,
+        home_team_id,
+        away_team_id,
+        begins_at,
+        ends_at
     from games_by_version_told
-    cross join
-        lateral (
-            select games.*
-            from games
-            where games.game_id = games_by_version_told.game_id
-            order by games.game_id
-            offset 0
-        ) as present_games
 
 ),
 
