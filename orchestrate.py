@@ -59,6 +59,7 @@ TASKS = (
         None, ("grading",), HALF_HOUR, (), ("run_scoring", "run_results_sync"),
     ),
 )  # fmt: skip
+INGEST = TASKS[1]
 PAST = (*TASKS[1:], TASKS[0])  # of the past, ratings come after the results they are made of
 PRICES = TASKS[1:4]  # what a chunk of a backfill builds: results and grades come when all is here
 BY_NAME = {task.name: task for task in TASKS}
@@ -180,6 +181,7 @@ def backfill(
     goes on where one was stopped.
     """
     from ops import backfill as past
+    from ops.ahead import built_ahead
 
     if files != bool(paths) or files == bool(begin) or (files and dry_run):
         raise SettingsError("give either --from (and --to), or --files with paths: see `backfill --help`")
@@ -194,7 +196,12 @@ def backfill(
         if not dry_run:
             held.enter_context(opened.ledger.lock("backfill", wait_seconds=wait))
         if files:
-            fetched = past.fetch_files(opened, paths or [], build=lambda: past.build(opened, PRICES))
+            fetched = past.fetch_files(
+                opened,
+                paths or [],
+                build=lambda: past.build(opened, PRICES),
+                ahead=lambda: built_ahead(opened, INGEST),
+            )
         else:
             until = parse_instant(end) if end else opened.clock.now()
             plan = past.plan(opened, sports, parse_instant(str(begin)), until, past.parse_step(step))

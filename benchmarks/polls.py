@@ -27,9 +27,10 @@ import typer
 from benchmarks.bench import MEGABYTE, Memory, Timings, bytes_of, machine, quiet_settings, recording, value, warehouse
 from extract.payloads import garbage_kept
 from ops import backfill
+from ops.ahead import built_ahead
 from ops.paths import ROOT
 from ops.tasks import Pipeline, deploy, raise_failures
-from orchestrate import PAST, PRICES
+from orchestrate import INGEST, PAST, PRICES
 from tests.end_to_end.recordings import POLLS, extract, names_of
 
 FLOOR_TABLE = """
@@ -62,7 +63,13 @@ def _backfill(pipeline: Pipeline, folder: Path) -> tuple[Timings, dict[str, int]
     """Seconds by step, and the peak of this process's memory by step, in bytes."""
     timings, peaks = Timings(), dict[str, int]()
     with Memory() as memory, timings.measure("landing"):
-        raise_failures([backfill.fetch_files(pipeline, [folder], build=lambda: backfill.build(pipeline, PRICES))])
+        landed = backfill.fetch_files(
+            pipeline,
+            [folder],
+            build=lambda: backfill.build(pipeline, PRICES),
+            ahead=lambda: built_ahead(pipeline, INGEST),
+        )
+        raise_failures([landed])
     peaks["landing"] = memory.peak_bytes
     with Memory() as memory, timings.measure("building"):
         raise_failures([backfill.build(pipeline, PAST)])

@@ -6,6 +6,7 @@ a cycle beside it waits for one step at most.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -47,6 +48,7 @@ SECONDS_A_SNAPSHOT, GAMES_A_DAY, STATS_PAGES = 0.5, 8, 20
 """What a plan reckons with: an answer of The Odds API, games a day of a season, pages of a window of box scores."""
 
 Tell = Callable[[str], None]
+Ahead = Callable[[], AbstractContextManager[Callable[[], None]]]
 Window = tuple[date, date]
 """The first and the last day of a stretch that is asked of BallDontLie at once."""
 
@@ -179,11 +181,18 @@ def _together(outcomes: Iterable[Outcome]) -> Outcome:
     )
 
 
-def fetch_files(pipeline: Pipeline, paths: Sequence[Path], *, build: Callable[[], object] = lambda: None) -> Outcome:
+def fetch_files(
+    pipeline: Pipeline,
+    paths: Sequence[Path],
+    *,
+    build: Callable[[], object] = lambda: None,
+    ahead: Ahead = lambda: nullcontext(lambda: None),
+) -> Outcome:
     """Land recorded responses from files, folders and archives; what is here already is left out.
 
     Args:
         build: called after each chunk but the last.
+        ahead: entered for each chunk, gives what is called after each of its loads; see `ops.ahead`.
     """
 
     def extract() -> Iterator[Extracted]:
@@ -195,7 +204,7 @@ def fetch_files(pipeline: Pipeline, paths: Sequence[Path], *, build: Callable[[]
         )
         yield from _land_each(pipeline, chunks, "recorded files")
 
-    return _together(_in_chunks(pipeline, extract(), FILES_CHUNK_ROWS, build))
+    return _together(_in_chunks(pipeline, extract(), FILES_CHUNK_ROWS, build, ahead))
 
 
 def _recorded(pipeline: Pipeline, extracting: Iterator[Extracted]) -> Outcome:
@@ -217,18 +226,24 @@ def _recorded(pipeline: Pipeline, extracting: Iterator[Extracted]) -> Outcome:
 
 
 def _in_chunks(
-    pipeline: Pipeline, extracting: Iterator[Extracted], most_rows: int, build: Callable[[], object]
+    pipeline: Pipeline,
+    extracting: Iterator[Extracted],
+    most_rows: int,
+    build: Callable[[], object],
+    ahead: Ahead = lambda: nullcontext(lambda: None),
 ) -> Iterator[Outcome]:
     """Run an extraction in chunks of about so many rows, each a run of its own, and build between them."""
     rows = most_rows
 
     def chunk() -> Iterator[Extracted]:
         nonlocal rows
-        for extracted in extracting:
-            rows += extracted.row_count
-            yield extracted
-            if rows >= most_rows:
-                return
+        with ahead() as begin:
+            for extracted in extracting:
+                rows += extracted.row_count
+                yield extracted
+                if rows >= most_rows:
+                    return
+                begin()
 
     while rows >= most_rows:
         rows = 0

@@ -31,7 +31,10 @@ from ops.warehouse import Connection
 # The first of the two keys of an advisory lock says what the second one names.
 TASK_LOCK, RUN_LOCK, WAIT_LOCK = 47_001, 47_002, 47_003
 
-LONG = ("backfill", "rebuild")
+AHEAD = "backfill ahead"
+"""The lock of the thread of a backfill that builds while the backfill lands."""
+
+LONG = ("backfill", AHEAD, "rebuild")
 """Runs that go on for longer than a cadence. They hold what a cycle needs for a short step at a time."""
 
 LONGEST_STEP = 600.0

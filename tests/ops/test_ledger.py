@@ -17,7 +17,7 @@ import pytest
 from extract.records import ApiRequest, AuthenticationError, BadPayload, DeadLetter, UnreachableHost
 from ops.clock import Clock
 from ops.errors import SettingsError, TaskLockedError, TransformError, WarehouseError
-from ops.ledger import Ledger, describe
+from ops.ledger import LONG, Ledger, describe
 from ops.pace import SharedPace
 from ops.paths import ROOT
 from ops.warehouse import Connection
@@ -213,8 +213,9 @@ def test_several_locks_are_all_or_none(ledger: Ledger, other: Ledger) -> None:
             pass
 
 
-def test_who_would_not_wait_waits_for_a_step_of_a_backfill_and_goes_before_the_next(
-    ledger: Ledger, other: Ledger
+@pytest.mark.parametrize("long", LONG)
+def test_who_would_not_wait_waits_for_a_step_of_a_long_run_and_goes_before_the_next(
+    ledger: Ledger, other: Ledger, long: str
 ) -> None:
     """Steps follow each other without a pause; a cycle that comes in the first is let in before the second."""
     order = []
@@ -228,7 +229,7 @@ def test_who_would_not_wait_waits_for_a_step_of_a_backfill_and_goes_before_the_n
 
     thread = threading.Thread(target=cycle)
     thread.start()
-    with ledger.lock("backfill"):
+    with ledger.lock(long):
         for step in range(3):
             with ledger.lock("cycle", "run_ingest", wait_seconds=20, gives_way=True):
                 in_step.set()

@@ -3,7 +3,7 @@
     incremental_strategy='append',
     on_schema_change='append_new_columns',
     unlogged=true,
-    tags=['ingest'],
+    tags=['ahead', 'ingest'],
     pre_hook=[
         "{{ claim_loads(['staging_odds_api']) }}",
         "{{ forget_taken_in([
