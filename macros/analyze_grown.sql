@@ -7,6 +7,7 @@
             ~ this.include(database=false) ~ "'::regclass"
         ) -%}
         {%- if found.columns[0].values()[0] %}
+            {%- do run_query("select pg_stat_force_next_flush()") %}
     analyze {{ this }}
         {%- endif -%}
     {%- endif -%}

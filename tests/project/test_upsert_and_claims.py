@@ -3,8 +3,11 @@
 from collections.abc import Sequence
 from typing import Any
 
+import yaml
+
+from ops.paths import ROOT
 from ops.warehouse import Connection
-from tests.project.dbt_sandbox import Sandbox
+from tests.project.dbt_sandbox import PROJECT, Sandbox
 
 MODEL = """
 {{ config(
@@ -190,3 +193,16 @@ def test_a_mirror_holds_what_is_derived_and_nothing_else(sandbox: Sandbox, wareh
     after = row_versions(warehouse)
     build(sandbox)
     assert row_versions(warehouse) == after
+
+
+def test_a_table_that_has_grown_is_looked_at_once(sandbox: Sandbox, warehouse: Connection) -> None:
+    """It is known when its model is done, and PostgreSQL counts none of its rows as changed since."""
+    hook = yaml.safe_load((ROOT / "dbt_project.yml").read_text())["models"]["linekeeper"]["+post-hook"]
+    sandbox.write("dbt_project.yml", PROJECT + yaml.safe_dump({"models": {"+post-hook": hook}}))
+    config = "{{ config(materialized='incremental', incremental_strategy='append', schema='marts') }}"
+    sandbox.write("models/quotes.sql", config + " select generate_series(1, {{ var('count') }}) as number")
+    for count, known in ((10, -1), (100_000, 100_010), (10_000, 100_010)):
+        build(sandbox, "--vars", f"count: {count}")
+        assert rows(warehouse, "select reltuples::integer from pg_class where relname = 'quotes'") == [(known,)]
+    changed = "select n_mod_since_analyze from pg_stat_user_tables where relname = 'quotes'"
+    assert rows(warehouse, changed) == [(10_000,)]
