@@ -69,25 +69,12 @@
         select
             books_on_board.*,
             bookmakers.region,
-            (
-                select captures.captured_at
-                from {{ ref('int_captures_listed') }} as captures
-                where
-                    captures.sport_key = books_on_board.sport_key
-                    and captures.feed_id = books_on_board.feed_id
-                    and captures.captured_at <= {{ instant }}
-                    and {{ is_market_asked(
-                        'captures.markets_asked', 'books_on_board.market_key'
-                    ) }}
-                    and {{ is_bookmaker_asked(
-                        'captures.regions_asked',
-                        'captures.bookmakers_asked',
-                        'books_on_board.bookmaker_key',
-                        'bookmakers.region'
-                    ) }}
-                order by captures.captured_at desc
-                limit 1
-            ) as captured_at
+            {{ capture_that_told(
+                'books_on_board',
+                'bookmakers.region',
+                ['<= ' ~ instant],
+                captures=ref('int_captures_listed'),
+            ) }} as captured_at
         from books_on_board
         left join {{ ref('bookmakers') }} as bookmakers
             on books_on_board.bookmaker_key = bookmakers.bookmaker_key
@@ -121,31 +108,13 @@
                 last_changes.captured_at,
                 case
                     when books_with_last_look.is_look_curtailed
-                        then (
-                            select captures.captured_at
-                            from {{ ref('int_captures_listed') }} as captures
-                            where
-                                captures.sport_key = last_changes.sport_key
-                                and captures.feed_id = last_changes.feed_id
-                                and captures.captured_at
-                                >= last_changes.captured_at
-                                and captures.captured_at <= {{ instant }}
-                                and {{ is_market_asked(
-                                    'captures.markets_asked',
-                                    'last_changes.market_key'
-                                ) }}
-                                and {{ is_bookmaker_asked(
-                                    'captures.regions_asked',
-                                    'captures.bookmakers_asked',
-                                    'last_changes.bookmaker_key',
-                                    'books_with_last_look.region'
-                                ) }}
-                                and not {{ is_silent_about(
-                                    'captures', 'last_changes.event_id'
-                                ) }}
-                            order by captures.captured_at desc
-                            limit 1
-                        )
+                        then {{ capture_that_told(
+                            'last_changes',
+                            'books_with_last_look.region',
+                            ['>= last_changes.captured_at', '<= ' ~ instant],
+                            event_id='last_changes.event_id',
+                            captures=ref('int_captures_listed'),
+                        ) }}
                     else books_with_last_look.captured_at
                 end
             ) as seen_at

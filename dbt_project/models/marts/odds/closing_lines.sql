@@ -151,29 +151,15 @@ books_looked_for as materialized (
 
     select
         books_of_events.*,
-        (
-            select captures.captured_at
-            from captures
-            where
-                captures.sport_key = books_of_events.sport_key
-                and captures.feed_id = books_of_events.feed_id
-                and captures.captured_at < books_of_events.starts_at
-                and captures.captured_at >= books_of_events.first_seen_at
-                and {{ is_market_asked(
-                    'captures.markets_asked', 'books_of_events.market_key'
-                ) }}
-                and {{ is_bookmaker_asked(
-                    'captures.regions_asked',
-                    'captures.bookmakers_asked',
-                    'books_of_events.bookmaker_key',
-                    'books_of_events.region'
-                ) }}
-                and not {{ is_silent_about(
-                    'captures', 'books_of_events.event_id'
-                ) }}
-            order by captures.captured_at desc
-            limit 1
-        ) as looked_at
+        {{ capture_that_told(
+            'books_of_events',
+            'books_of_events.region',
+            [
+                '< books_of_events.starts_at',
+                '>= books_of_events.first_seen_at',
+            ],
+            event_id='books_of_events.event_id',
+        ) }} as looked_at
     from books_of_events
 
 ),

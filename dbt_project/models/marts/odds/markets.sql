@@ -273,24 +273,10 @@ books_last_captured as materialized (
     select
         books_looked_for.*,
         bookmakers.region,
-        (
-            select captures.captured_at
-            from captures
-            where
-                captures.sport_key = books_looked_for.sport_key
-                and captures.feed_id = books_looked_for.feed_id
-                and {{ is_market_asked(
-                    'captures.markets_asked', 'books_looked_for.market_key'
-                ) }}
-                and {{ is_bookmaker_asked(
-                    'captures.regions_asked',
-                    'captures.bookmakers_asked',
-                    'books_looked_for.bookmaker_key',
-                    'bookmakers.region'
-                ) }}
-            order by captures.captured_at desc
-            limit 1
-        ) as last_captured_at
+        {{ capture_that_told(
+            'books_looked_for',
+            'bookmakers.region',
+        ) }} as last_captured_at
     from books_looked_for
     left join bookmakers
         on books_looked_for.bookmaker_key = bookmakers.bookmaker_key
@@ -361,29 +347,12 @@ markets_with_looks as (
                 books_with_last_look.is_look_curtailed
                 and markets_merged.captured_at
                 < books_with_last_look.last_captured_at
-                then (
-                    select captures.captured_at
-                    from captures
-                    where
-                        captures.sport_key = markets_merged.sport_key
-                        and captures.feed_id = markets_merged.feed_id
-                        and captures.captured_at >= markets_merged.captured_at
-                        and {{ is_market_asked(
-                            'captures.markets_asked',
-                            'markets_merged.market_key'
-                        ) }}
-                        and {{ is_bookmaker_asked(
-                            'captures.regions_asked',
-                            'captures.bookmakers_asked',
-                            'markets_merged.bookmaker_key',
-                            'books_with_last_look.region'
-                        ) }}
-                        and not {{ is_silent_about(
-                            'captures', 'markets_merged.event_id'
-                        ) }}
-                    order by captures.captured_at desc
-                    limit 1
-                )
+                then {{ capture_that_told(
+                    'markets_merged',
+                    'books_with_last_look.region',
+                    ['>= markets_merged.captured_at'],
+                    event_id='markets_merged.event_id',
+                ) }}
             else books_with_last_look.last_captured_at
         end as last_told_at,
         events_last_listed.listed_at,

@@ -195,25 +195,11 @@ books_with_capture_before as materialized (
     select
         books_asked.*,
         bookmakers.region,
-        (
-            select captures.captured_at
-            from captures
-            where
-                captures.sport_key = books_asked.sport_key
-                and captures.feed_id = books_asked.feed_id
-                and captures.captured_at < books_asked.rewound_to
-                and {{ is_market_asked(
-                    'captures.markets_asked', 'books_asked.market_key'
-                ) }}
-                and {{ is_bookmaker_asked(
-                    'captures.regions_asked',
-                    'captures.bookmakers_asked',
-                    'books_asked.bookmaker_key',
-                    'bookmakers.region'
-                ) }}
-            order by captures.captured_at desc
-            limit 1
-        ) as captured_before_at
+        {{ capture_that_told(
+            'books_asked',
+            'bookmakers.region',
+            ['< books_asked.rewound_to'],
+        ) }} as captured_before_at
     from books_asked
     left join bookmakers
         on books_asked.bookmaker_key = bookmakers.bookmaker_key
@@ -323,30 +309,13 @@ observations as (
             when
                 observations_with_next.next_instant
                 = any(observations_with_next.curtailed_instants)
-                then (
-                    select captures.captured_at
-                    from captures
-                    where
-                        captures.sport_key = observations_with_next.sport_key
-                        and captures.feed_id = observations_with_next.feed_id
-                        and captures.captured_at
-                        >= observations_with_next.next_instant
-                        and {{ is_market_asked(
-                            'captures.markets_asked',
-                            'observations_with_next.market_key'
-                        ) }}
-                        and {{ is_bookmaker_asked(
-                            'captures.regions_asked',
-                            'captures.bookmakers_asked',
-                            'observations_with_next.bookmaker_key',
-                            'observations_with_next.region'
-                        ) }}
-                        and not {{ is_silent_about(
-                            'captures', 'observations_with_next.event_id'
-                        ) }}
-                    order by captures.captured_at
-                    limit 1
-                )
+                then {{ capture_that_told(
+                    'observations_with_next',
+                    'observations_with_next.region',
+                    ['>= observations_with_next.next_instant'],
+                    event_id='observations_with_next.event_id',
+                    is_next=true,
+                ) }}
             else observations_with_next.next_instant
         end as next_captured_at
     from observations_with_next
@@ -586,35 +555,15 @@ changes_with_previous_sighting as (
                 then
                     greatest(
                         changes_with_instant.previous_change_at,
-                        (
-                            select captures.captured_at
-                            from captures
-                            where
-                                captures.sport_key
-                                = changes_with_instant.sport_key
-                                and captures.feed_id
-                                = changes_with_instant.feed_id
-                                and captures.captured_at
-                                <= changes_with_instant.previous_instant
-                                and captures.captured_at
-                                > changes_with_instant.previous_change_at
-                                and {{ is_market_asked(
-                                    'captures.markets_asked',
-                                    'changes_with_instant.market_key'
-                                ) }}
-                                and {{ is_bookmaker_asked(
-                                    'captures.regions_asked',
-                                    'captures.bookmakers_asked',
-                                    'changes_with_instant.bookmaker_key',
-                                    'changes_with_instant.region'
-                                ) }}
-                                and not {{ is_silent_about(
-                                    'captures',
-                                    'changes_with_instant.event_id'
-                                ) }}
-                            order by captures.captured_at desc
-                            limit 1
-                        )
+                        {{ capture_that_told(
+                            'changes_with_instant',
+                            'changes_with_instant.region',
+                            [
+                                '<= changes_with_instant.previous_instant',
+                                '> changes_with_instant.previous_change_at',
+                            ],
+                            event_id='changes_with_instant.event_id',
+                        ) }}
                     )
             else
                 greatest(
