@@ -66,7 +66,7 @@ FILES_PER_LOAD = 500
 _BYTES_PER_LOAD = 64 * 2**20
 _LARGEST_FILE = 256 * 2**20
 
-_PRICES_LOOKED_AT = 200
+_PRICES_LOOKED_AT = 50
 
 _LIVE_LISTS = ("odds", "scores", "events", "sports")
 _HISTORICAL_LISTS = ("historical_odds", "historical_events")

@@ -17,7 +17,7 @@
     post_hook=["{{ release_loads() }}"],
     indexes=[
         {'columns': ['event_id', 'captured_at']},
-        {'columns': ['load_id']},
+        {'columns': ['load_id', 'rejection_reason']},
     ],
 ) }}
 

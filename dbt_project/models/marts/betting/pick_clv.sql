@@ -67,7 +67,8 @@ picks_with_closes as (
 ),
 
 -- A close that is the bet itself, is missing or is hours old says nothing of
--- the bet: its figures stay null.
+-- the bet: its figures stay null. Each step from here on ends with `offset 0`,
+-- or PostgreSQL would put each polynomial in the place of each mention of it.
 picks_with_measured_closes as (
 
     select
@@ -89,6 +90,8 @@ picks_with_measured_closes as (
             when 'totals' then {{ var('total_error_sd') }}
         end::numeric as error_sd
     from picks_with_closes
+    order by pick_id
+    offset 0
 
 ),
 
@@ -104,6 +107,21 @@ picks_with_distribution as (
                     * {{ normal_quantile('close_fair_probability') }}
         end as expected_count
     from picks_with_measured_closes
+    order by pick_id
+    offset 0
+
+),
+
+picks_with_push_width as (
+
+    select
+        *,
+        -- Only a whole number can be hit: half a point either side of it.
+        case when threshold = trunc(threshold) then 0.5 else 0 end
+            as push_width
+    from picks_with_distribution
+    order by pick_id
+    offset 0
 
 ),
 
@@ -124,14 +142,9 @@ picks_with_chances as (
                     '(threshold - push_width - expected_count) / error_sd'
                 ) }}
         end as push_probability
-    from (
-        select
-            *,
-            -- Only a whole number can be hit: half a point either side of it.
-            case when threshold = trunc(threshold) then 0.5 else 0 end
-                as push_width
-        from picks_with_distribution
-    ) as picks_with_push_width
+    from picks_with_push_width
+    order by pick_id
+    offset 0
 
 ),
 

@@ -274,9 +274,8 @@ observations_known as (
 -- The next capture that could show the market: an array searched by halves,
 -- because a join on the instant has no statistics to be planned by. Nor has the
 -- one of books, which are few: merging would sort all observations for it, so
--- it is switched off.
--- Materialized, or the arrays would be sorted along.
-observations_with_next as materialized (
+-- it is switched off. With an offset, so that what is sorted has no arrays.
+observations_with_next as (
 
     select
         observations_known.*,
@@ -296,6 +295,7 @@ observations_with_next as materialized (
             and observations_known.market_key = captures_by_book.market_key
             and observations_known.bookmaker_key
             = captures_by_book.bookmaker_key
+    offset 0 -- noqa: AM09
 
 ),
 

@@ -3,7 +3,9 @@
 -- a subquery with an offset would otherwise be taken out of the payload again
 -- for every quote. What the outcomes of a market say of one another is in one
 -- subquery that asks for nothing else: most are quoted again as they were in
--- the capture before, and PostgreSQL remembers what it gave for them.
+-- the capture before, and PostgreSQL remembers what it gave for them. All the
+-- markets of a bookmaker are hardly ever as they were: their capture is named
+-- too, which changes nothing, so that they are not remembered.
 -- noqa: disable=ST05
 select
     -- ids
@@ -57,7 +59,12 @@ cross join
         markets jsonb
     )
 cross join
-    lateral jsonb_to_recordset(bookmaker.markets) as listing (
+    lateral jsonb_to_recordset(
+        case
+            when landed_events.captured_at is null then bookmaker.markets
+            else bookmaker.markets
+        end
+    ) as listing (
         key text,
         last_update text,
         outcomes jsonb
