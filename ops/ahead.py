@@ -50,6 +50,10 @@ def built_ahead(pipeline: Pipeline, task: Task) -> Iterator[Callable[[], None]]:
             if latest is None or latest.running() or latest.done():
                 latest = builder.submit(contextvars.copy_context().run, build)
 
-        yield begin
-        if latest is not None and not latest.cancel():
+        try:
+            yield begin
+        finally:
+            if latest is not None:
+                latest.cancel()
+        if latest is not None and not latest.cancelled():
             latest.result()
