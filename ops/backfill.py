@@ -49,6 +49,8 @@ SECONDS_A_SNAPSHOT, GAMES_A_DAY, STATS_PAGES = 0.5, 8, 20
 
 Tell = Callable[[str], None]
 Ahead = Callable[[], AbstractContextManager[Callable[[], None]]]
+"""Entered for each chunk, gives what is called after each of its loads; see `ops.ahead`."""
+
 Window = tuple[date, date]
 """The first and the last day of a stretch that is asked of BallDontLie at once."""
 
@@ -181,18 +183,22 @@ def _together(outcomes: Iterable[Outcome]) -> Outcome:
     )
 
 
+def _nothing_ahead() -> AbstractContextManager[Callable[[], None]]:
+    return nullcontext(lambda: None)
+
+
 def fetch_files(
     pipeline: Pipeline,
     paths: Sequence[Path],
     *,
     build: Callable[[], object] = lambda: None,
-    ahead: Ahead = lambda: nullcontext(lambda: None),
+    ahead: Ahead = _nothing_ahead,
 ) -> Outcome:
     """Land recorded responses from files, folders and archives; what is here already is left out.
 
     Args:
         build: called after each chunk but the last.
-        ahead: entered for each chunk, gives what is called after each of its loads; see `ops.ahead`.
+        ahead: what is built of a chunk while the rest of it is landed.
     """
 
     def extract() -> Iterator[Extracted]:
@@ -230,7 +236,7 @@ def _in_chunks(
     extracting: Iterator[Extracted],
     most_rows: int,
     build: Callable[[], object],
-    ahead: Ahead = lambda: nullcontext(lambda: None),
+    ahead: Ahead = _nothing_ahead,
 ) -> Iterator[Outcome]:
     """Run an extraction in chunks of about so many rows, each a run of its own, and build between them."""
     rows = most_rows
