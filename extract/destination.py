@@ -47,6 +47,13 @@ class OneTransaction(postgres):
         capabilities.loader_file_format_selector = None  # type: ignore[assignment]
         return capabilities
 
+    def capabilities(self, config: Any = None, naming: Any = None) -> DestinationCapabilitiesContext:
+        """The same without asking for a configuration, of which nothing of PostgreSQL depends.
+
+        dlt resolves one each time, 23 times a load, which was a third of what a load of a few rows took.
+        """
+        return super().capabilities(self.spec() if config is None else config, naming)
+
     @property
     def client_class(self) -> type[PostgresClient]:
         """The class of the clients."""
