@@ -56,7 +56,8 @@ claimed_boards as (
 ),
 
 -- A board is scored from what its own capture shows and nothing else: no later
--- price, no later start, no match made afterwards.
+-- price, no later start, no match made afterwards. The columns that are sorted
+-- by come first: to find one, PostgreSQL steps over all that stand before it.
 quotes_on_board as (
 
     select distinct on (
@@ -67,23 +68,13 @@ quotes_on_board as (
         quotes.market_id
     )
         claimed_boards.board_number,
-        claimed_boards.event_id,
         claimed_boards.captured_at as scored_at,
         quotes.market_id,
-        quotes.sport_key,
-        quotes.bookmaker_key,
         quotes.market_key,
+        quotes.bookmaker_key,
+        quotes.owner_family,
         quotes.outcome_side,
-        quotes.outcome_name,
         quotes.description,
-        quotes.line_points::numeric(8, 2) as line_points,
-        quotes.price_american,
-        quotes.quoted_at,
-        quotes.commences_at,
-        quotes.is_two_way,
-        quotes.is_gradable,
-        round(extract(epoch from quotes.captured_at - quotes.quoted_at))::bigint
-            as quote_age_seconds,
         -- The line as the home side, or the over, sees it: one number for the
         -- two sides of a market.
         case
@@ -91,12 +82,29 @@ quotes_on_board as (
                 quotes.outcome_side = 'away' and quotes.line_points is not null
                 then -quotes.line_points
             else quotes.line_points
-        end::numeric(8, 2) as market_line
+        end::numeric(8, 2) as market_line,
+        claimed_boards.event_id,
+        quotes.sport_key,
+        quotes.outcome_name,
+        quotes.line_points::numeric(8, 2) as line_points,
+        quotes.price_american,
+        quotes.quoted_at,
+        quotes.commences_at,
+        quotes.is_two_way,
+        quotes.is_gradable,
+        round(extract(epoch from quotes.captured_at - quotes.quoted_at))::bigint
+            as quote_age_seconds
     from claimed_boards
     cross join
         lateral (
-            select quotes_of_board.*
+            select
+                quotes_of_board.*,
+                coalesce(
+                    bookmakers.owner_family, quotes_of_board.bookmaker_key
+                ) as owner_family
             from quotes as quotes_of_board
+            left join bookmakers
+                on quotes_of_board.bookmaker_key = bookmakers.bookmaker_key
             where
                 quotes_of_board.event_id = claimed_boards.event_id
                 and quotes_of_board.captured_at = claimed_boards.captured_at
@@ -128,21 +136,15 @@ quotes_on_board as (
 quotes_with_prices as (
 
     select
-        quotes_on_board.*,
-        coalesce(bookmakers.owner_family, quotes_on_board.bookmaker_key)
-            as owner_family,
-        {{ american_to_decimal('quotes_on_board.price_american') }}
-            as price_decimal,
-        {{ american_to_probability('quotes_on_board.price_american') }}
-            as implied_probability
+        *,
+        {{ american_to_decimal('price_american') }} as price_decimal,
+        {{ american_to_probability('price_american') }} as implied_probability
     from quotes_on_board
-    left join bookmakers
-        on quotes_on_board.bookmaker_key = bookmakers.bookmaker_key
     order by
-        quotes_on_board.board_number,
-        quotes_on_board.market_key,
-        quotes_on_board.description,
-        quotes_on_board.bookmaker_key
+        board_number,
+        market_key,
+        description,
+        bookmaker_key
     offset 0
 
 ),

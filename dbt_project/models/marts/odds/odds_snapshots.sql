@@ -51,12 +51,14 @@ quotes as not materialized (
 
 ),
 
+-- What is sorted by comes first: to find a column, PostgreSQL steps over all
+-- that stand before it.
 quotes_to_replay as (
 
     select
-        quotes.event_id,
         quotes.market_id,
         quotes.captured_at,
+        quotes.event_id,
         quotes.sport_key,
         quotes.feed_id,
         quotes.bookmaker_key,
@@ -107,9 +109,9 @@ states_before as (
 
     {% if is_incremental() -%}
     select
-        states.event_id,
         states.market_id,
         states.captured_at,
+        states.event_id,
         states.sport_key,
         states.feed_id,
         states.bookmaker_key,
