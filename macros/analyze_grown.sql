@@ -1,5 +1,9 @@
 {% macro analyze_grown() -%}
-    {%- if execute and config.get('materialized') in ['incremental', 'table'] -%}
+    {%- if
+        execute
+        and config.get('materialized') in ['incremental', 'table']
+        and not config.get('unlogged')
+    -%}
         {%- set found = run_query(
             "select pg_relation_size(oid) > "
             ~ "2 * 8192::bigint * (relpages + 64) as is_grown "
