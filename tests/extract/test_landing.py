@@ -12,6 +12,7 @@ from typing import Any
 import psycopg2
 import psycopg2.errors
 import pytest
+from dlt.common.normalizers.naming import NamingConvention, snake_case, sql_cs_v1
 from dlt.common.runtime import anon_tracker
 from pydantic import SecretStr
 
@@ -19,6 +20,7 @@ from extract import balldontlie as balldontlie_api
 from extract import odds_api as odds_api_api
 from extract.balldontlie import balldontlie
 from extract.client import ApiClient, RateLimit, RetryPolicy
+from extract.destination import OneTransaction
 from extract.extraction import Problems, extraction
 from extract.history import recorded
 from extract.landing import Landing, land, landed_responses
@@ -368,6 +370,19 @@ def test_a_wrong_password_is_not_repeated(warehouse: Connection) -> None:
 def test_a_database_without_landing_tables_is_told(empty_database: Connection) -> None:
     with pytest.raises(LandingError, match="landing tables of staging_odds_api are missing"):
         land(empty_database.url, nothing())
+
+
+@pytest.mark.parametrize("naming", [None, snake_case.NamingConvention(), sql_cs_v1.NamingConvention()])
+def test_what_postgresql_can_do_is_what_dlt_resolves_from_its_configuration(
+    naming: NamingConvention | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever somebody has configured: that is why it need not be asked for."""
+    monkeypatch.setenv("DESTINATION__CREATE_INDEXES", "true")
+    monkeypatch.setenv("DESTINATION__CSV_FORMAT__DELIMITER", "|")
+    destination = OneTransaction("postgresql://user:password@127.0.0.1:1/nowhere")
+    resolved = super(OneTransaction, destination).capabilities(naming=naming)
+    assert dict(destination.capabilities(naming=naming)) == dict(resolved)
+    assert resolved.supported_loader_file_formats == ["insert_values", "csv"]
 
 
 def test_landing_tells_nobody_anything_but_its_own_log(
