@@ -59,7 +59,7 @@ def test_a_price_changes_the_digest_and_a_later_confirmation_does_not() -> None:
 
 
 def test_numbers_keep_their_form() -> None:
-    assert storable_json(parse_json(b'{"point":233.0,"price":-110}')) == '{"point":233.0,"price":-110}'
+    assert storable_json(parse_json(b'{"point":233.0,"price":-110}')) == b'{"point":233.0,"price":-110}'
 
 
 def test_a_byte_order_mark_is_not_part_of_the_json() -> None:
@@ -90,7 +90,7 @@ def test_what_jsonb_cannot_keep_is_recognised(body: bytes) -> None:
 
 
 def test_a_backslash_before_u0000_is_harmless_text() -> None:
-    assert storable_json({"a": "\\u0000", "b": None}) == '{"a":"\\\\u0000","b":null}'
+    assert storable_json({"a": "\\u0000", "b": None}) == b'{"a":"\\\\u0000","b":null}'
 
 
 def test_canonical_json_takes_broken_text_too() -> None:
