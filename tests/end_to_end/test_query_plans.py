@@ -89,6 +89,16 @@ def cost(server: Connection, deployed: Connection, targets: Path) -> Iterator[Co
         yield Cost(measured[0], measured[1], dict(kept), made)
 
 
+def test_a_new_warehouse_knows_its_seeds(deployed: Connection) -> None:
+    """Before autovacuum comes by: its first plans are those of a warehouse that has been there for long."""
+    asked = "select relname, last_analyze is not null from pg_stat_user_tables where schemaname = 'reference'"
+    with deployed.session() as session, session.cursor() as cursor:
+        cursor.execute(asked)
+        is_known = dict(cursor.fetchall())
+    assert {"bookmakers", "market_types", "team_names"} <= is_known.keys()
+    assert [name for name, known in is_known.items() if not known] == []
+
+
 def test_every_history_is_long_enough_to_tell(cost: Cost) -> None:
     """Of a table of a few hundred rows nobody could tell a lookup from a scan."""
     assert {table: cost.kept.get(table, 0) for table in HISTORIES if cost.kept.get(table, 0) < 2_000} == {}
