@@ -377,9 +377,12 @@ def test_what_postgresql_can_do_is_what_dlt_resolves_from_its_configuration(
     naming: NamingConvention | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Whatever somebody has configured: that is why it need not be asked for."""
-    monkeypatch.setenv("DESTINATION__CREATE_INDEXES", "true")
-    monkeypatch.setenv("DESTINATION__CSV_FORMAT__DELIMITER", "|")
+    monkeypatch.setenv("DESTINATION__REPLACE_STRATEGY", "staging-optimized")
+    monkeypatch.setenv("DESTINATION__ENABLE_DATASET_NAME_NORMALIZATION", "false")
     destination = OneTransaction("postgresql://user:password@127.0.0.1:1/nowhere")
+    # dlt answers even where a configuration cannot be resolved; this one can, and is heard.
+    config = destination.configuration(destination.spec(), accept_partial=True)
+    assert (config.replace_strategy, config.enable_dataset_name_normalization) == ("staging-optimized", False)
     resolved = super(OneTransaction, destination).capabilities(naming=naming)
     assert dict(destination.capabilities(naming=naming)) == dict(resolved)
     assert resolved.supported_loader_file_formats == ["insert_values", "csv"]
