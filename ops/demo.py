@@ -34,7 +34,7 @@ contracts as The Odds API and BallDontLie. No real odds, no real results. The wa
 
 Next:
   look at the lineage       python orchestrate.py docs
-  ask it in SQL             python orchestrate.py db psql -- {database} -c "select * from marts.track_record"
+  ask it in SQL             PGDATABASE={database} python orchestrate.py db psql -- -c "select * from marts.track_record"
   see how the tasks did     PGDATABASE={database} python orchestrate.py status
   use your own keys         put ODDS_API_KEY and BALLDONTLIE_API_KEY in .env (see .env.example), then
                             python orchestrate.py cycle
